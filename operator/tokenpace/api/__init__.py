@@ -1,0 +1,1 @@
+"""The resource: models, schema, conditions, reasons and names. Imports nothing of tokenpace."""

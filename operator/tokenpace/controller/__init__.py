@@ -1,0 +1,1 @@
+"""One tick serves every LLMDeployment: observe, estimate, plan, act, report."""

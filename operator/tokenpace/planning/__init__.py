@@ -1,0 +1,1 @@
+"""Pure decisions: values in, values out. No input and output, no clock, no randomness."""

@@ -1,0 +1,105 @@
+"""What the planner sees: one immutable picture of one LLMDeployment at one moment.
+
+Engines translate their own metrics into a `Reading`; everything engine-specific ends there.
+Rates are means over the window of the queries, by pod.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one pod's engine did during one window.
+
+    ``None`` means that this engine does not measure it, which is never the same as zero.
+    """
+
+    window_seconds: float
+    generated_tokens_per_second: float
+    prompt_tokens_per_second: float
+    """Prompt tokens computed, not those found in a prefix cache where the engine tells them apart."""
+    running_streams: float
+    """Requests being worked on: the mean over every scrape of the window."""
+    waiting_requests: float
+    """Requests accepted by the engine and not yet started, at the last scrape."""
+    slots: float | None = None
+    """Batch limit of the engine, where it exports one."""
+    requests_per_second: float | None = None
+    """Requests admitted."""
+    tokens_per_completion: float | None = None
+    """Mean generated tokens of the requests that ended in the window."""
+    seconds_per_prompt_token: float | None = None
+    """The engine's own prefill seconds divided by its prompt tokens (c of design section 4)."""
+    seconds_per_output_token: float | None = None
+    """The engine's own time per output token of a stream (y of design section 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The pod's series are there and it works."""
+
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The pod's series are there and it has nothing to do."""
+
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The pod is ready and Prometheus has no series of it. Nothing is known: this is not zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The pod's last sample is too old to decide on."""
+
+    age_seconds: float
+
+
+Sample = Live | Idle | Missing | Stale
+"""What is known of one pod: a closed set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One pod of one variant. Times are Unix seconds of the API server's clock."""
+
+    name: str
+    variant: str
+    template_hash: str
+    """Hash of the user's inputs that this pod was rendered from: learned speeds belong to it."""
+    created_at_seconds: float
+    ready_since_seconds: float | None
+    """When it last became Ready; None while it is not."""
+    terminating: bool
+    sample: Sample
+    trouble: str | None = None
+    """Why it cannot start, in the cluster's words (Unschedulable, ImagePullBackOff ...), if it cannot."""
+
+    @property
+    def serving(self) -> bool:
+        """Whether the pod receives requests."""
+        return self.ready_since_seconds is not None and not self.terminating
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One LLMDeployment as it is.
+
+    ``replicas`` holds the replicas that each variant's workload asks for now, of every variant whose
+    workload exists, also of one that is no longer in the spec (retiring).
+    """
+
+    replicas: Mapping[str, int]
+    template_hashes: Mapping[str, str]
+    """Of each variant in the spec, the hash that new pods get."""
+    pods: tuple[Pod, ...]
+    metrics_problem: str | None
+    """Why Prometheus gave no answer at all for this tick, in one sentence; None when it did."""
+    tick_seconds: float
+    """Interval of the loop: no reaction can be faster."""

@@ -1,0 +1,1 @@
+"""Batched queries in, one sample for each pod out."""
