@@ -1,0 +1,57 @@
+# The commands of this project; `make help` lists them.
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+include hack/versions.env
+include hack/cluster.mk
+include e2e/images.mk
+
+# uv from PATH if it is there, else one of our own under .tools.
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
+RUN := $(UV) run --frozen
+LEVELS := not prometheus and not apiserver and not e2e
+
+.PHONY: help check test e2e demo lint unit integration benchmark crd
+
+help: ## List the commands
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.tools/uv/bin/uv:
+	python3 -m venv .tools/uv
+	.tools/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.synced: pyproject.toml uv.lock | $(filter .tools/%,$(UV))
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+check: lint unit ## Static checks, unit and property tests; no cluster, under two minutes
+
+lint: .venv/.synced
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+unit: .venv/.synced
+	$(RUN) pytest -m "$(LEVELS)" --cov --cov-report=term:skip-covered
+
+test: check integration e2e ## Everything: check, then real Prometheus, real API server, and end to end on kind
+
+integration: .venv/.synced tools cluster
+	@command -v prometheus >/dev/null || hack/install.sh prometheus
+	KUBECONFIG=$(KUBECONFIG_FILE) $(RUN) pytest -m "prometheus or apiserver"
+
+e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real Prometheus, a real model, real load
+	$(RUN) pytest e2e -m e2e
+
+demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand
+	$(RUN) python -m e2e.demo
+
+benchmark: .venv/.synced ## Figures for docs/benchmarks.md
+	$(RUN) python benchmarks/mirror.py
+
+crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart
+	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml
+	cp crds/tokenpace.dev_llmdeployments.yaml charts/tokenpace/files/

@@ -1,0 +1,41 @@
+"""Everything about the operator that the person who installs it may set."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tokenpace.prometheus.settings import PrometheusSettings
+
+
+class LeaseSettings(BaseModel):
+    """Which Lease decides who may write. Its timing is fixed: see `tokenpace.cluster.lease`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    namespace: str = "default"
+    name: str = "tokenpace"
+    identity: str = "tokenpace"
+    """Stable over container restarts (the pod's name), so that a restarted operator takes its own lease back."""
+
+
+class Settings(BaseSettings):
+    """The operator's settings, from environment variables `TOKENPACE_...`, nested ones with `__`."""
+
+    model_config = SettingsConfigDict(env_prefix="TOKENPACE_", env_nested_delimiter="__", frozen=True)
+
+    tick_seconds: Annotated[float, Field(ge=0.5, le=300)] = 10.0
+    """Interval of the loop."""
+    liveness_ticks: Annotated[int, Field(ge=2, le=100)] = 6
+    """Ticks that may be missed before the liveness probe fails."""
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 8081
+    number_write_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """Status writes that would change numbers alone wait this long; conditions and fleet are written at once."""
+    status_writes_per_second: Annotated[float, Field(gt=0, le=1000)] = 20.0
+    """Upper bound of status writes over all resources."""
+    concurrent_resources: Annotated[int, Field(ge=1, le=256)] = 16
+    """Resources acted on at the same time."""
+    log_level: str = "INFO"
+    prometheus: PrometheusSettings = PrometheusSettings()
+    lease: LeaseSettings = LeaseSettings()

@@ -1,0 +1,60 @@
+"""When a status is worth a write.
+
+Status is watched by everybody (kubectl --watch, Argo CD, our own kopf), so every write costs the API server and all
+of them. Conditions and the fleet are written at once; what only says the same with other numbers waits.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_NUMBERS = frozenset({"tokensPerSecond", "quality", "slo"})
+_VARIANT_NUMBERS = frozenset({"capacity", "source", "leadSeconds", "learned"})
+_SENTENCES = frozenset({"message", "time", "lastTransitionTime", "observedGeneration"})
+
+
+def essence(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a status that is written at once: everything but numbers and sentences."""
+    kept: dict[str, Any] = {key: value for key, value in status.items() if key not in _NUMBERS}
+    kept["variants"] = [_without(one, _VARIANT_NUMBERS) for one in status.get("variants", ())]
+    kept["conditions"] = [_without(one, _SENTENCES) for one in status.get("conditions", ())]
+    kept["lastDecision"] = _without(status.get("lastDecision", {}), _SENTENCES)
+    return kept
+
+
+def _without(value: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    return {key: kept for key, kept in value.items() if key not in keys}
+
+
+def write_due(
+    current: Mapping[str, Any], wanted: Mapping[str, Any], *, seconds_since_write: float, interval_seconds: float
+) -> bool:
+    """Tell whether ``wanted`` should replace ``current`` now.
+
+    Args:
+        current: the status as the API server has it.
+        wanted: the status as it should be.
+        seconds_since_write: time since this resource's status was last written by us.
+        interval_seconds: how long a change of numbers alone waits, its jitter included.
+    """
+    if essence(current) != essence(wanted):
+        return True
+    return current != wanted and seconds_since_write >= interval_seconds
+
+
+class WriteBudget:
+    """A token bucket over all resources: at most ``per_second`` writes, with one second's worth saved up."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._tokens = per_second
+        self._at_seconds: float | None = None
+
+    def take(self, monotonic_seconds: float) -> bool:
+        """Take one write if there is one."""
+        elapsed = 0.0 if self._at_seconds is None else monotonic_seconds - self._at_seconds
+        self._at_seconds = monotonic_seconds
+        self._tokens = min(max(self._per_second, 1.0), self._tokens + elapsed * self._per_second)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
