@@ -1,29 +1,51 @@
-"""Where the weights come from: `spec.model` and a variant's own `source`."""
+"""The model and where its weights come from: `spec.model`, and a variant's own `source`."""
 
-from pydantic import ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from typing import Annotated
 
-from tokenpace.api.fields import ApiModel, LongText, ShortText, rules
+from pydantic import ConfigDict, Field, StringConstraints
+
+from tokenpace.api.fields import REFERENCE, ApiModel, Integer, LongText, Matches, ObjectName, Rule, ShortText, rules
+
+HuggingFaceRepo = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(
+        r"[-._A-Za-z0-9]+(/[-._A-Za-z0-9]+)?",
+        "must be a repository such as `meta-llama/Llama-3.1-8B-Instruct`, without the hub's address",
+    ),
+]
+ServedName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(r"[^\s,]+", "must have no spaces and no commas, because clients send it as `model`"),
+]
+FileName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(r"[^\s/][^\s]*", "must be a path without spaces that does not begin with `/`: it lies within the source"),
+]
 
 
 class SecretKeyRef(ApiModel):
-    """A key of a Secret in the same namespace. The operator never reads it; the pod mounts it."""
+    """A key of a Secret in the same namespace. The operator never reads it; the pod gets it."""
 
-    name: ShortText = Field(description="Name of the Secret.")
+    model_config = ConfigDict(json_schema_extra=REFERENCE)
+
+    name: ObjectName = Field(description="Name of the Secret.")
     key: ShortText = Field(description="Key within the Secret.")
 
 
 class HuggingFaceSource(ApiModel):
     """A repository of the Hugging Face hub."""
 
-    repo: ShortText = Field(description="Repository, for example `meta-llama/Llama-3.1-8B-Instruct`.")
+    repo: HuggingFaceRepo = Field(description="Repository, for example `meta-llama/Llama-3.1-8B-Instruct`.")
     revision: ShortText | None = Field(
         default=None, description="Commit, tag or branch. Pin a commit: a branch may change under a running fleet."
     )
     token_secret_key_ref: SecretKeyRef | None = Field(
         default=None, description="Key of a Secret that holds the hub's token, for gated repositories."
     )
-    file: ShortText | None = Field(
+    file: FileName | None = Field(
         default=None, description="File within the repository, for engines that load one file (GGUF)."
     )
 
@@ -31,9 +53,9 @@ class HuggingFaceSource(ApiModel):
 class VolumeSource(ApiModel):
     """Weights on a PersistentVolumeClaim."""
 
-    claim_name: ShortText = Field(description="PersistentVolumeClaim in the same namespace, mounted read-only.")
+    claim_name: ObjectName = Field(description="PersistentVolumeClaim in the same namespace, mounted read-only.")
     path: LongText = Field(description="Directory of the weights within the volume.")
-    file: ShortText | None = Field(default=None, description="File within the directory, for engines that load one.")
+    file: FileName | None = Field(default=None, description="File within the directory, for engines that load one.")
 
 
 class ImageSource(ApiModel):
@@ -44,23 +66,19 @@ class ImageSource(ApiModel):
         description="Image that holds the weights, mounted read-only. When absent, they are in the engine's image.",
     )
     path: LongText = Field(description="Directory of the weights within the image.")
-    file: ShortText | None = Field(default=None, description="File within the directory, for engines that load one.")
+    file: FileName | None = Field(default=None, description="File within the directory, for engines that load one.")
 
 
 class ModelSource(ApiModel):
-    """Exactly one place to take weights from."""
+    """Where the weights come from: exactly one of a hub, a volume and an image."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        frozen=True,
-        extra="ignore",
         json_schema_extra=rules(
-            (
-                "[has(self.huggingFace), has(self.volume), has(self.image)].filter(x, x).size() == 1",
+            Rule(
+                "[has(self.huggingFace), has(self.volume), has(self.image)].filter(given, given).size() == 1",
                 "must have exactly one of `huggingFace`, `volume` and `image`",
             )
-        ),
+        )
     )
 
     hugging_face: HuggingFaceSource | None = Field(default=None, description="A repository of the Hugging Face hub.")
@@ -71,7 +89,7 @@ class ModelSource(ApiModel):
 class ModelCache(ApiModel):
     """Where downloaded weights are kept between pods."""
 
-    persistent_volume_claim_name: ShortText = Field(
+    persistent_volume_claim_name: ObjectName = Field(
         description="PersistentVolumeClaim for downloads. With more than one node it must be ReadWriteMany."
     )
 
@@ -79,13 +97,15 @@ class ModelCache(ApiModel):
 class Model(ApiModel):
     """The model, the same for every variant."""
 
-    served_name: ShortText = Field(
+    served_name: ServedName = Field(
         description="What clients put into `model`; the same for every variant, so that a switch is invisible to them."
     )
-    context_tokens: int = Field(
+    context_tokens: Integer = Field(
         ge=128, le=10_000_000, description="Context length that every variant must serve, in tokens."
     )
     source: ModelSource | None = Field(
         default=None, description="Where the weights come from, unless a variant names a source of its own."
     )
-    cache: ModelCache | None = Field(default=None, description="Where downloaded weights are kept between pods.")
+    cache: ModelCache | None = Field(
+        default=None, description="Where downloaded weights are kept between pods. Default: each pod downloads them."
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tokenpace.api.reasons import DecisionReason
+from tokenpace.api.status import SpeedSource
 
 
 class Verdict(StrEnum):
@@ -31,8 +32,7 @@ class VariantSpeed:
     capacity_tokens_per_second: float | None
     """Generated tokens/s of one replica at which every latency target holds; None while nothing is known."""
     lead_seconds: float
-    source: str
-    """declared, measured or learned."""
+    source: SpeedSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
