@@ -7,7 +7,7 @@ because the API server estimates the cost of CEL rules from the bounds.
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 LIST_MAP_BY_NAME: dict[str, JsonValue] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 """Schema extra of a list of named objects: names are unique, and server-side apply merges by them."""
@@ -40,11 +40,18 @@ class Rule:
     """Names what is wrong and the cure, in words, with field names in back-quotes."""
     field_path: str | None = None
     """The field to blame, below the object that carries the rule, for example ``.replicas``."""
+    reason: Literal["FieldValueForbidden", "FieldValueRequired"] | None = None
+    """How the API server introduces the message: "Forbidden", "Required value", else "Invalid value"."""
 
     def as_schema(self) -> dict[str, str]:
         """Return the rule as a CRD spells it."""
-        blame = {} if self.field_path is None else {"fieldPath": self.field_path}
-        return {"rule": self.expression, "message": self.message, **blame}
+        spelled = {
+            "rule": self.expression,
+            "message": self.message,
+            "fieldPath": self.field_path,
+            "reason": self.reason,
+        }
+        return {key: value for key, value in spelled.items() if value is not None}
 
 
 def rules(*validations: Rule) -> dict[str, Any]:
@@ -73,10 +80,15 @@ class Matches:
     def _checked(self, value: object) -> object:
         text = plain_decimal(value) if isinstance(value, Decimal) else value
         if not isinstance(text, str):
-            raise ValueError(f'must be a string, put quotes around it: "{value}"')  # noqa: TRY004 (pydantic's contract)
+            raise _refusal(f'must be a string, put quotes around it: "{value}"')
         if not re.fullmatch(self.pattern, text):
-            raise ValueError(self.message)
+            raise _refusal(self.message)
         return value
+
+
+def _refusal(message: str) -> PydanticCustomError:
+    """Return an error that pydantic reports in our words alone."""
+    return PydanticCustomError("refused", "{message}", {"message": message})
 
 
 def plain_decimal(value: Decimal) -> str:

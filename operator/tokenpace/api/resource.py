@@ -21,6 +21,7 @@ class LLMDeployment(ApiModel):
                 f"self.metadata.name.matches(r'^[a-z]([-a-z0-9]{{0,{NAME_MAX_LENGTH - 2}}}[a-z0-9])?$')",
                 f"`metadata.name` must be at most {NAME_MAX_LENGTH} lower-case letters, digits and `-`, must begin "
                 "with a letter and end with a letter or digit: a Service and every Deployment are called after it",
+                ".metadata.name",
             )
         )
     )

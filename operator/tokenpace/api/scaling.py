@@ -73,6 +73,7 @@ class Scaling(ApiModel):
                 "!has(self.variant) || self.mode == 'Manual'",
                 "`variant` may be specified only when `mode` is Manual; in other modes the operator chooses",
                 ".variant",
+                "FieldValueForbidden",
             ),
             Rule(
                 "self.minReplicas > 0 || has(self.scaleToZeroAfterSeconds) || self.mode == 'Manual'",

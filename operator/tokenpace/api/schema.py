@@ -24,6 +24,7 @@ _SAYABLE = frozenset(
         "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations",
     }
 )  # fmt: skip
+_TYPES = frozenset({"array", "boolean", "integer", "object", "string"})
 _INT32_MAX = 2**31 - 1
 _EMPTY: tuple[Any, ...] = (None, [], {})
 
@@ -68,8 +69,10 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict
     flat = {key: value for key, value in {**named, **node}.items() if key not in {"$ref", "$defs", "title"}}
     if unsayable := flat.keys() - _SAYABLE:
         raise ValueError(f"a structural schema has no {sorted(unsayable)}: {flat}")
+    if flat.get("type") not in _TYPES and "x-kubernetes-int-or-string" not in flat:
+        raise ValueError(f"a field must have one type, and no float: {flat}")
     if "description" in flat:
-        flat["description"] = _paragraphs(flat["description"])
+        flat["description"] = _documentation(flat)
     for inner in ("items", "additionalProperties"):
         if inner in flat:
             flat[inner] = _structural(flat[inner], definitions)
@@ -78,9 +81,11 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict
     return flat
 
 
-def _paragraphs(docstring: str) -> str:
-    """Undo the line breaks of the source and keep the paragraphs."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.split("\n\n"))
+def _documentation(node: Mapping[str, Any]) -> str:
+    """Return a description without the line breaks of the source, and with the default that `explain` does not show."""
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in node["description"].split("\n\n"))
+    default = node.get("default")
+    return text if default is None or isinstance(default, dict) else f"{text} Default: {default}."
 
 
 def _column(name: str, kind: str, path: str, description: str, *, wide: bool = False) -> dict[str, Any]:
@@ -107,7 +112,7 @@ def custom_resource_definition() -> dict[str, Any]:
     schema["properties"] = {
         "apiVersion": {"type": "string", "description": f"Always `{names.API_VERSION}`."},
         "kind": {"type": "string", "description": f"Always `{names.KIND}`."},
-        "metadata": {"type": "object"},
+        "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},  # named, for a rule to blame it
         **schema["properties"],
     }
     version = {

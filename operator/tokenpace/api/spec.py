@@ -43,6 +43,7 @@ REPLICAS_BELONG_TO_THE_OPERATOR = Rule(
     "`replicas` may be changed only when `scaling.mode` is Manual: set it, or bound what the operator may do with "
     "`scaling.minReplicas` and `scaling.maxReplicas`, and remove any other autoscaler",
     ".replicas",
+    "FieldValueForbidden",
 )
 """A change that also changes the mode is allowed both ways: nobody must edit twice to take over or to hand back."""
 
@@ -65,7 +66,8 @@ class LLMDeploymentSpec(ApiModel):
             Rule(
                 "self.variants.all(v, !has(v.engine) || has(v.source)) || has(self.model.source)",
                 "`model.source` must be specified unless every variant with an `engine` has a `source` of its own",
-                ".model",
+                ".model.source",
+                "FieldValueRequired",
             ),
             Rule(
                 "!has(self.scaling.variant) || self.variants.exists(v, v.name == self.scaling.variant)",

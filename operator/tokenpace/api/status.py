@@ -39,6 +39,8 @@ Timestamp = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone
 
 Count = Annotated[Integer, Field(ge=0, le=1_000_000)]
 Nanoseconds = Annotated[Integer, Field(ge=0, le=10**12)]
+Generation = Annotated[Integer, Field(ge=0, le=10**15)]
+"""Not up to 2**63 - 1: the API server keeps bounds as floats, where that rounds up and overflows to -2**63."""
 
 
 def speed(tokens_per_second: float | None) -> Decimal | None:
@@ -75,7 +77,7 @@ class Condition(ApiModel):
 
     type: ShortText = Field(description="What is said, for example `Ready` or `SLOMet`.")
     status: ConditionStatus = Field(description="Whether it holds: True, False or Unknown.")
-    observed_generation: int = Field(ge=0, description="The `metadata.generation` that this was said of.")
+    observed_generation: Generation = Field(description="The `metadata.generation` that this was said of.")
     last_transition_time: Timestamp = Field(description="When `status` last changed.")
     reason: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
         description="Why, in one CamelCase word for machines."
@@ -154,8 +156,8 @@ class LastDecision(ApiModel):
 class LLMDeploymentStatus(ApiModel):
     """What the operator sees and does. Numbers have two significant digits and are at most a minute old."""
 
-    observed_generation: int | None = Field(
-        default=None, ge=0, description="The `metadata.generation` that this status was written for."
+    observed_generation: Generation | None = Field(
+        default=None, description="The `metadata.generation` that this status was written for."
     )
     replicas: Count | None = Field(default=None, description="Replicas that all workloads together ask for.")
     ready_replicas: Count | None = Field(default=None, description="Replicas that serve.")

@@ -30,7 +30,12 @@ from tokenpace.api.model_source import ModelSource
 Quantity = Annotated[
     str | int,
     WithJsonSchema(
-        {"anyOf": [{"type": "integer"}, {"type": "string"}], "maxLength": 32, "x-kubernetes-int-or-string": True}
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 32,
+            "x-kubernetes-int-or-string": True,
+            **rules(Rule("isQuantity(string(self))", 'must be an amount such as 2, "500m" or "8Gi"')),
+        }
     ),
 ]
 """An amount as Kubernetes spells it: 2, "500m", "8Gi"."""
