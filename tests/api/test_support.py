@@ -1,0 +1,128 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tokenpace.api.resource import LLMDeployment
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.support import unsupported_fields, variant_in_use
+
+ROOT = Path(__file__).parents[2]
+MODEL = {"servedName": "chat", "contextTokens": 2048, "source": {"image": {"path": "/models", "file": "q8.gguf"}}}
+Q8 = {"name": "q8", "engine": {"type": "LlamaCpp"}, "quality": "99"}
+Q4 = {"name": "q4", "engine": {"type": "LlamaCpp"}, "quality": "95"}
+TGI = {"name": "bf16", "engine": {"type": "TGI"}, "quality": "100"}
+TODAY = {
+    "name": "today",
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"},
+    "metrics": "VLLM",
+}
+
+
+def spec(*variants: dict[str, Any], slo: dict[str, Any] | None = None, **rest: Any) -> LLMDeploymentSpec:
+    return LLMDeploymentSpec.model_validate(
+        {
+            "model": MODEL,
+            "slo": {"generationTokensPerSecond": 60, **(slo or {})},
+            "variants": list(variants) or [Q8],
+            **rest,
+        }
+    )
+
+
+def paths(declared: LLMDeploymentSpec) -> list[str]:
+    return [found.field for found in unsupported_fields(declared)]
+
+
+def test_everything_that_this_version_does_is_supported() -> None:
+    declared = spec(
+        Q8
+        | {
+            "hourlyCost": "0.1",
+            "minReplicas": 1,
+            "maxReplicas": 4,
+            "quantization": "q8_0",
+            "resources": {"limits": {"cpu": 2}},
+            "podTemplate": {"spec": {"nodeSelector": {"disk": "fast"}}},
+            "expected": {"startupSeconds": 20},
+        },
+        slo={
+            "prefillTokensPerSecond": 100,
+            "stream": {"tokensPerSecond": 5},
+            "timeToFirstToken": {"milliseconds": 900},
+            "readyTokensPerSecond": 10,
+            "burstTokensPerSecond": 10,
+            "backlogDrainSeconds": 20,
+            "minQuality": "90",
+        },
+        traffic={"promptTokens": 100, "generatedTokens": 100},
+        scaling={
+            "mode": "Auto",
+            "minReplicas": 2,
+            "maxReplicas": 4,
+            "maxHourlyCost": "0.4",
+            "balancing": "LeastRequest",
+            "scaleDown": {"stabilizationWindowSeconds": 60},
+        },
+    )
+    assert unsupported_fields(declared) == ()
+
+
+def test_the_first_manifest_of_the_readme_is_wholly_supported() -> None:
+    manifest = yaml.safe_load((ROOT / "examples" / "cpu-llama-cpp.yaml").read_text())
+    assert unsupported_fields(LLMDeployment.model_validate(manifest).spec) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "declared"),
+    [
+        ("spec.slo.objective", spec(slo={"objective": "99"})),
+        ("spec.slo.windowHours", spec(slo={"windowHours": 1})),
+        ("spec.scaling.mode", spec(scaling={"mode": "Advisory"})),
+        ("spec.scaling.balancing", spec(scaling={"balancing": "Weighted"})),
+        ("spec.scaling.preference", spec(scaling={"preference": "Cost"})),
+        ("spec.scaling.degraded", spec(scaling={"degraded": {"maxTokensPercent": 20}})),
+        ("spec.scaling.scaleToZeroAfterSeconds", spec(scaling={"scaleToZeroAfterSeconds": 0})),
+        ("spec.scaling.maxSurge", spec(scaling={"maxSurge": 0})),
+        ("spec.scaling.variantDwellSeconds", spec(scaling={"variantDwellSeconds": 0})),
+        ("spec.replicas", spec(replicas=3)),
+    ],
+)
+def test_a_field_without_effect_is_named(field: str, declared: LLMDeploymentSpec) -> None:
+    assert paths(declared) == [field]
+
+
+def test_defaults_that_the_api_server_filled_in_declare_nothing() -> None:
+    filled_in = LLMDeploymentSpec.model_validate(spec().as_manifest())
+    assert unsupported_fields(filled_in) == ()
+
+
+def test_only_the_best_allowed_variant_runs_and_the_others_are_named() -> None:
+    declared = spec(Q4, Q8)
+    assert variant_in_use(declared) == declared.ladder[0]
+    assert [str(found) for found in unsupported_fields(declared)] == [
+        "spec.variants[q4]: variants are not switched yet; only q8 runs."
+    ]
+
+
+def test_an_engine_or_a_workload_that_cannot_be_run_is_passed_over_and_named() -> None:
+    declared = spec(TGI, TODAY, Q8)
+    used = variant_in_use(declared)
+    assert used is not None
+    assert used.name == "q8"
+    assert paths(declared) == ["spec.variants[bf16].engine.type", "spec.variants[today].scaleTargetRef"]
+
+
+def test_a_variant_below_the_floor_never_runs() -> None:
+    declared = spec(TGI, Q4, slo={"minQuality": "96"})
+    assert variant_in_use(declared) is None
+    assert paths(declared) == ["spec.variants[bf16].engine.type", "spec.variants[q4]"]
+
+
+def test_in_manual_mode_the_chosen_variant_runs() -> None:
+    declared = spec(Q8, Q4, scaling={"mode": "Manual", "variant": "q4"}, replicas=3)
+    used = variant_in_use(declared)
+    assert used is not None
+    assert used.name == "q4"
+    assert paths(declared) == ["spec.variants[q8]"]
