@@ -1,16 +1,24 @@
 """What every inference server must tell tokenpace: how it is launched, drained and read.
 
-A new engine is one new file beside this one. Nothing outside `engines/` knows an engine's flags,
-ports or metric names.
+A new engine is one new file beside this one, and its line in `registry`. Nothing outside `engines/` knows an
+engine's flags, ports or metric names.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tokenpace.api.model_source import ModelSource
-from tokenpace.api.spec import EngineType, LLMDeploymentSpec, Variant
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.variant import EngineType, Variant
+from tokenpace.engines.window import Window
 from tokenpace.planning.observation import Reading
+
+ENGINE_CONTAINER = "engine"
+"""Name of the main container of every rendered pod; what `podTemplate` patches it by."""
+
+HTTP_PORT = "http"
+"""Name of the port that clients, probes and Prometheus use, the same on every engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +41,16 @@ class FieldProblem:
     message: str
 
 
-class Signal(Protocol):
-    """Renders one PromQL query for every pod of an engine type at once."""
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The series that an adapter reads under one name of its own.
 
-    def __call__(self, *, matchers: str, window: str, by: str) -> str:
-        """Return PromQL that yields one sample for each (namespace, pod).
+    They are all series of `metric` that carry `labels`; those that differ in other labels (vLLM's ``engine``,
+    SGLang's ``tp_rank``) are added up, scrape by scrape.
+    """
 
-        Args:
-            matchers: label matchers to put inside the braces, possibly empty.
-            window: range of the query as PromQL writes it, for example ``60s``.
-            by: the labels of namespace and pod, comma-separated.
-        """
+    metric: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class EngineAdapter(Protocol):
@@ -54,19 +61,25 @@ class EngineAdapter(Protocol):
     """Tested image; pinned into the workload when it is created, so that an upgrade restarts no pod."""
     port: int
     drain_seconds: int
-    """Longest time that a running request is waited for when a pod ends."""
+    """Longest time that running requests are waited for when a pod ends."""
     signals: Mapping[str, Signal]
-    """Queries by name. Their number is what one tick costs, whatever the number of pods."""
+    """What `read` needs, by the adapter's own names. One query asks for all of them, for all pods.
+
+    A metric that was renamed between versions is two signals, and `read` takes the one that is there.
+    """
 
     def problems(self, spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
         """Return what this engine cannot run."""
 
     def pod_template(self, launch: Launch) -> dict[str, Any]:
-        """Return a PodTemplateSpec (plain dict) whose main container is named ``engine``, port ``http``."""
+        """Return a PodTemplateSpec (plain dict) whose main container is `ENGINE_CONTAINER` with port `HTTP_PORT`.
 
-    def read(self, values: Mapping[str, float], *, window_seconds: float) -> Reading | None:
-        """Translate one pod's query results, by signal name, into a `Reading`.
+        Only for a variant without `problems`.
+        """
 
-        Returns None when the values do not suffice: the pod then counts as having no series. Values may
-        be absent; never NaN or infinite (the caller drops those).
+    def read(self, window: Window) -> Reading | None:
+        """Translate one pod's scrapes into a `Reading`; None when they do not suffice.
+
+        The window has at least one scrape and every value is finite, but a scrape may lack signals: TGI exports
+        a series only after its first use, so that absent is neither zero nor an error there.
         """

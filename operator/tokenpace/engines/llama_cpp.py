@@ -1,0 +1,225 @@
+"""llama.cpp's server, `llama-server`: GGUF weights on CPUs and GPUs.
+
+Flags and metrics: tools/server/README.md of github.com/ggml-org/llama.cpp, checked against build b11176 and by
+running build b11549.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any, Final
+
+from tokenpace.api.model_source import HuggingFaceSource, ModelSource
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.variant import EngineType, Variant
+from tokenpace.engines.engine import FieldProblem, Launch, Signal
+from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
+from tokenpace.engines.weights import Weights, mounted_weights, named_place
+from tokenpace.engines.window import Values, Window
+from tokenpace.planning.observation import Reading
+
+DEFAULT_STREAMS: Final = 4
+"""What `--parallel` is when left to llama-server; given explicitly, because the context is divided by it."""
+
+DRAIN_SECONDS: Final = 300
+
+QUANTIZATIONS: Final = (
+    "f32", "bf16", "f16", "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k_m", "q4_k_s", "q4_1", "q4_0",
+    "q3_k_l", "q3_k_m", "q3_k_s", "q2_k", "q2_k_s", "iq4_nl", "iq4_xs", "iq3_m", "iq3_s", "iq3_xs", "iq3_xxs",
+    "iq2_m", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_m", "iq1_s", "tq2_0", "tq1_0", "mxfp4",
+)  # fmt: skip
+"""The types of `llama-quantize`, best first."""
+
+OWNED_FLAGS: Final = ("--host", "--port", "--alias", "-a", "--model", "-m", "--model-url", "-mu")
+"""Flags that the Service, the probes and every other variant rely on."""
+
+COUNTERS: Final = frozenset({"decodes", "prompt_tokens", "prompt_seconds", "ended_tokens", "ended_seconds"})
+
+_PORT: Final = 8080
+
+_DRAIN: Final = f"""\
+idle() {{
+  timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{_PORT}; printf "GET /metrics HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3' \\
+    | grep -c '^llamacpp:requests_[a-z]* 0$' | grep -qx 2
+}}
+until idle; do sleep 1; done
+"""
+"""Waits until nothing is processed and nothing deferred.
+
+bash, because it is in every Debian and Ubuntu image, and curl is not. Where it is missing, where the server wants an
+API key or does not answer, nothing says that the streams have ended: it then waits out the grace period.
+"""
+
+
+class LlamaCpp:
+    """llama-server, launched with its own flags and read from its own counters."""
+
+    type = EngineType.LLAMA_CPP
+    # An index for amd64, arm64 and s390x. Builds before August 2026 answer /metrics only between decodes
+    # (ggml-org/llama.cpp#27041): a long prefill then looks like a lost pod.
+    default_image = (
+        "ghcr.io/ggml-org/llama.cpp:server-b11176"
+        "@sha256:6257697a7f5d034b8fb499ddb07af3e250506352f94102054252a23f3b85e0af"
+    )
+    port = _PORT
+    drain_seconds = DRAIN_SECONDS
+    signals: Mapping[str, Signal] = MappingProxyType(
+        {
+            "decodes": Signal("llamacpp:n_decode_total"),
+            "busy_slots_per_decode": Signal("llamacpp:n_busy_slots_per_decode"),
+            "prompt_tokens": Signal("llamacpp:prompt_tokens_total"),
+            "prompt_seconds": Signal("llamacpp:prompt_seconds_total"),
+            "ended_tokens": Signal("llamacpp:tokens_predicted_total"),
+            "ended_seconds": Signal("llamacpp:tokens_predicted_seconds_total"),
+            "running": Signal("llamacpp:requests_processing"),
+            "waiting": Signal("llamacpp:requests_deferred"),
+        }
+    )
+
+    def problems(self, spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
+        """Return what llama-server cannot run: other weights than one GGUF file, a precision it does not know."""
+        field = f"spec.variants[{variant.name}]"
+        where = f"{field}.source" if variant.source else "spec.model.source"
+        return (
+            *_source_problems(variant.source or spec.model.source, where, variant),
+            *_quantization_problems(variant, field),
+            *_argument_problems(variant, field),
+            *pod_template_problems(variant, field),
+        )
+
+    def pod_template(self, launch: Launch) -> dict[str, Any]:
+        """Return the pod: flags by `args`, so that the image's own entrypoint stays."""
+        weights = mounted_weights(launch)
+        streams = _streams(launch)
+        args = [
+            *("--host", "0.0.0.0", "--port", str(self.port)),  # noqa: S104 - a pod has no other way to be reached
+            *("--alias", launch.spec.model.served_name),
+            *("--parallel", str(streams)),
+            *("--ctx-size", str(launch.spec.model.context_tokens * streams)),  # divided by --parallel
+            # The prompt cache in main memory, 8 GiB by default, would outgrow the pod's memory limit.
+            *("--cache-ram", "0"),
+            "--metrics",
+            *_model_args(launch, weights),
+        ]
+        env: list[dict[str, Any]] = [{"name": "LLAMA_ARG_UI", "value": "0"}]
+        if launch.source.hugging_face:
+            env.append({"name": "LLAMA_CACHE", "value": weights.directory})
+        if "cpu" in launch.variant.resources.limits:
+            # By default a thread for every core of the node, however small the pod's share of it. Rounded up.
+            env.append({"name": "CPU_LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}})
+            args += ["--threads", "$(CPU_LIMIT)"]
+        container = EngineContainer(
+            args=args,
+            env=env,
+            port=self.port,
+            health_path="/health",  # 503 while the weights are loaded
+            drain_script=_DRAIN,
+            drain_seconds=self.drain_seconds,
+        )
+        return engine_pod_template(launch, weights, container)
+
+    def read(self, window: Window) -> Reading | None:
+        """Translate the scrapes; None with fewer than two whole ones, because nothing has a rate then.
+
+        ``tokens_predicted_total`` moves only when a request ends. The tokens of running requests are counted by
+        ``n_decode_total * n_busy_slots_per_decode``, since the latter is the mean over all decodes; checked by
+        running: equal to the tokens that clients received, second by second. Both are printed with six digits, so
+        that above 1e6 decodes the product may fall by rounding: only a fall of a counter tells a restart.
+        """
+        window = window.complete(self.signals)
+        running, waiting = window.mean("running"), window.last("waiting")
+        if window.seconds <= 0 or running is None or waiting is None:
+            return None
+        steps = window.steps(COUNTERS)
+
+        def increase(total: Callable[[Values], float]) -> float:
+            return max(0.0, sum(total(after) - total(before) for before, after in steps))
+
+        prompt_tokens = increase(lambda values: values["prompt_tokens"])
+        return Reading(
+            window_seconds=window.seconds,
+            generated_tokens_per_second=increase(_live_tokens) / window.seconds,
+            prompt_tokens_per_second=prompt_tokens / window.seconds,
+            running_streams=running,
+            waiting_requests=waiting,
+            seconds_per_prompt_token=_ratio(increase(lambda values: values["prompt_seconds"]), prompt_tokens),
+            seconds_per_output_token=_ratio(
+                increase(lambda values: values["ended_seconds"]), increase(lambda values: values["ended_tokens"])
+            ),
+        )
+
+
+def _live_tokens(values: Values) -> float:
+    return values["decodes"] * values["busy_slots_per_decode"]
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator > 0 else None
+
+
+def _streams(launch: Launch) -> int:
+    """Slots of the server: the user's own argument, else what is planned."""
+    given = _slot_arguments(launch.variant)
+    return int(given[-1]) if given else launch.streams or DEFAULT_STREAMS
+
+
+def _slot_arguments(variant: Variant) -> list[str]:
+    args = variant.engine.args if variant.engine else []
+    return [value for flag, value in pairwise(args) if flag in ("--parallel", "-np")]
+
+
+def _model_args(launch: Launch, weights: Weights) -> Sequence[str]:
+    hub = launch.source.hugging_face
+    if hub is None:
+        return ("--model", f"{weights.directory}/{weights.file}")
+    if hub.file is None:
+        return ("--hf-repo", f"{hub.repo}:{launch.variant.quantization}")
+    if hub.revision is None:
+        return ("--hf-repo", hub.repo, "--hf-file", hub.file)
+    # --hf-repo knows the main branch only. A revision has an address, and here a path of its own in a shared cache.
+    return (
+        *("--model-url", f"https://huggingface.co/{hub.repo}/resolve/{hub.revision}/{hub.file}"),
+        *("--model", f"{weights.directory}/{hub.repo}/{hub.revision}/{hub.file}"),
+    )
+
+
+def _source_problems(source: ModelSource | None, where: str, variant: Variant) -> Iterator[FieldProblem]:
+    named = named_place(source) if source else None
+    if named is None:
+        yield FieldProblem(where, "must name one place with a GGUF file: `huggingFace`, `volume` or `image`")
+        return
+    field, place = named
+    if isinstance(place, HuggingFaceSource):
+        yield from _hub_problems(place, f"{where}.{field}", variant)
+    elif place.file is None:
+        yield FieldProblem(f"{where}.{field}.file", "is missing: llama.cpp loads one file, name it")
+    if place.file is not None and PurePosixPath(place.file).suffix != ".gguf":
+        yield FieldProblem(f"{where}.{field}.file", f"`{place.file}` is no GGUF file: llama.cpp loads nothing else")
+
+
+def _hub_problems(hub: HuggingFaceSource, where: str, variant: Variant) -> Iterator[FieldProblem]:
+    if "/" not in hub.repo:
+        yield FieldProblem(f"{where}.repo", f"`{hub.repo}` has no owner: llama.cpp wants `owner/name`")
+    if hub.file is None and hub.revision is not None:
+        yield FieldProblem(f"{where}.file", "is missing: llama.cpp finds a `revision` only of a file that is named")
+    elif hub.file is None and variant.quantization is None:
+        yield FieldProblem(f"{where}.file", "is missing: name the file, or set the variant's `quantization`")
+
+
+def _quantization_problems(variant: Variant, field: str) -> Iterator[FieldProblem]:
+    if variant.quantization is not None and variant.quantization.lower() not in QUANTIZATIONS:
+        yield FieldProblem(
+            f"{field}.quantization",
+            f"`{variant.quantization}` is none of llama.cpp's: {', '.join(QUANTIZATIONS)}. "
+            "Leave it out where the source names a `file`",
+        )
+
+
+def _argument_problems(variant: Variant, field: str) -> Iterator[FieldProblem]:
+    args = variant.engine.args if variant.engine else []
+    for flag in OWNED_FLAGS:
+        if flag in args:
+            yield FieldProblem(f"{field}.engine.args", f"`{flag}` is set by tokenpace: leave it out")
+    if not all(value.isdecimal() and int(value) > 0 for value in _slot_arguments(variant)):
+        yield FieldProblem(f"{field}.engine.args", "`--parallel` needs a number: the context is divided by it")

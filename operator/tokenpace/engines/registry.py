@@ -1,0 +1,34 @@
+"""Which engines there are."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.variant import EngineType, Variant
+from tokenpace.engines.engine import EngineAdapter, FieldProblem
+from tokenpace.engines.llama_cpp import LlamaCpp
+
+ADAPTERS: Final[Mapping[EngineType, EngineAdapter]] = MappingProxyType(
+    {adapter.type: adapter for adapter in (LlamaCpp(),)}
+)
+"""The adapter of each engine that can be launched and read; other types are not supported yet."""
+
+
+def adapter_of(engine_type: EngineType) -> EngineAdapter:
+    """Return the adapter of a supported engine; of a variant without `problems` it is there.
+
+    Raises:
+        KeyError: the engine is not supported yet.
+    """
+    return ADAPTERS[engine_type]
+
+
+def problems(spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
+    """Return what is wrong with a variant beyond the schema; empty if its engine can run and be read."""
+    engine_type = variant.engine.type if variant.engine else variant.metrics
+    adapter = ADAPTERS.get(engine_type) if engine_type else None
+    if adapter is None:
+        field = f"spec.variants[{variant.name}].{'engine.type' if variant.engine else 'metrics'}"
+        return (FieldProblem(field, f"{engine_type} is not supported yet; supported: {', '.join(ADAPTERS)}"),)
+    return adapter.problems(spec, variant) if variant.engine else ()

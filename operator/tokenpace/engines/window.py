@@ -1,0 +1,65 @@
+"""One pod's scrapes over the window of the queries: what adapters read.
+
+Whole scrapes, and not rates that Prometheus computed, because everything that `rate()` has to guess is plain here:
+a young pod has a shorter span, a failed scrape leaves a gap and no error, a restart is seen by every counter at once,
+and a product of two metrics is formed within one scrape (docs/decisions/0030).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+Values = Mapping[str, float]
+"""What one scrape saw, by signal name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What Prometheus saw of one pod at one moment, by its own clock."""
+
+    at_seconds: float
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One pod's scrapes, oldest first."""
+
+    scrapes: tuple[Scrape, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Span from the first scrape to the last: what increases are divided by. 0 with fewer than two."""
+        return self.scrapes[-1].at_seconds - self.scrapes[0].at_seconds if self.scrapes else 0.0
+
+    def complete(self, signals: Collection[str]) -> "Window":
+        """Return the scrapes that saw all of these signals."""
+        return Window(tuple(scrape for scrape in self.scrapes if all(name in scrape.values for name in signals)))
+
+    def steps(self, counters: Collection[str]) -> tuple[tuple[Values, Values], ...]:
+        """Return each scrape's values after those it grew from: the previous scrape's, or zeros after a restart.
+
+        A process restarts all its counters together, so a fall of any of `counters` tells a restart for all. What
+        was counted between the previous scrape and the restart is lost, as it is to Prometheus.
+        """
+        return tuple(
+            (_zeros(after) if _fell(before, after, counters) else before, after)
+            for before, after in pairwise(scrape.values for scrape in self.scrapes)
+        )
+
+    def mean(self, signal: str) -> float | None:
+        """Mean of a gauge over the scrapes that saw it; None if none did."""
+        seen = [scrape.values[signal] for scrape in self.scrapes if signal in scrape.values]
+        return sum(seen) / len(seen) if seen else None
+
+    def last(self, signal: str) -> float | None:
+        """Newest value of a gauge; None if no scrape saw it."""
+        return next((scrape.values[signal] for scrape in reversed(self.scrapes) if signal in scrape.values), None)
+
+
+def _fell(before: Values, after: Values, counters: Collection[str]) -> bool:
+    return any(after[name] < before[name] for name in counters if name in before and name in after)
+
+
+def _zeros(values: Values) -> Values:
+    return dict.fromkeys(values, 0.0)
