@@ -6,7 +6,8 @@ import yaml
 
 from tokenpace.api.resource import LLMDeployment
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.support import unsupported_fields, variant_in_use
+from tokenpace.api.support import SUPPORTED_ENGINES, unsupported_fields, variant_in_use
+from tokenpace.engines.registry import ADAPTERS, problems
 
 ROOT = Path(__file__).parents[2]
 MODEL = {"servedName": "chat", "contextTokens": 2048, "source": {"image": {"path": "/models", "file": "q8.gguf"}}}
@@ -71,7 +72,13 @@ def test_everything_that_this_version_does_is_supported() -> None:
 
 def test_the_first_manifest_of_the_readme_is_wholly_supported() -> None:
     manifest = yaml.safe_load((ROOT / "examples" / "cpu-llama-cpp.yaml").read_text())
-    assert unsupported_fields(LLMDeployment.model_validate(manifest).spec) == ()
+    declared = LLMDeployment.model_validate(manifest).spec
+    assert unsupported_fields(declared) == ()
+    assert problems(declared, declared.variants[0]) == ()
+
+
+def test_the_engines_that_are_said_to_be_supported_are_those_that_there_are() -> None:
+    assert SUPPORTED_ENGINES == ADAPTERS.keys()
 
 
 @pytest.mark.parametrize(
