@@ -78,7 +78,7 @@ def test_the_first_manifest_of_the_readme_is_wholly_supported() -> None:
 
 
 def test_the_engines_that_are_said_to_be_supported_are_those_that_there_are() -> None:
-    assert SUPPORTED_ENGINES == ADAPTERS.keys()
+    assert ADAPTERS.keys() == SUPPORTED_ENGINES
 
 
 @pytest.mark.parametrize(

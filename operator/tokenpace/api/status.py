@@ -38,7 +38,7 @@ Timestamp = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone
 """A moment in whole seconds of UTC, as Kubernetes writes it."""
 
 Count = Annotated[Integer, Field(ge=0, le=1_000_000)]
-Nanoseconds = Annotated[Integer, Field(ge=0, le=10**12)]
+LargeCount = Annotated[Integer, Field(ge=0, le=10**12)]
 Generation = Annotated[Integer, Field(ge=0, le=10**15)]
 """Not up to 2**63 - 1: the API server keeps bounds as floats, where that rounds up and overflows to -2**63."""
 
@@ -105,10 +105,10 @@ class LearnedSpeed(ApiModel):
     template_hash: ShortText = Field(
         description="Hash of the inputs that the measured pods were rendered from; another hash starts anew."
     )
-    step_nanoseconds: Nanoseconds = Field(description="Time that a step costs, whatever it generates.")
-    generated_token_nanoseconds: Nanoseconds = Field(description="Time that a generated token adds.")
-    prompt_token_nanoseconds: Nanoseconds = Field(description="Time that a prompt token adds.")
-    observed_seconds: Count = Field(description="How long replicas were watched at work.")
+    step_nanoseconds: LargeCount = Field(description="Time that a step costs, whatever it generates.")
+    generated_token_nanoseconds: LargeCount = Field(description="Time that a generated token adds.")
+    prompt_token_nanoseconds: LargeCount = Field(description="Time that a prompt token adds.")
+    observed_seconds: LargeCount = Field(description="How long replicas were watched at work.")
     most_streams: Count = Field(description="Most concurrent streams that were seen; beyond, speeds are extrapolated.")
 
 
