@@ -6,6 +6,7 @@ namespace of its own. What is created says `tokenpace.dev/paused`, so that an op
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from ipaddress import ip_address
@@ -41,6 +42,17 @@ def run_kubectl(
     return done.stderr if refused else done.stdout
 
 
+def await_documentation(timeout_seconds: float = 30) -> None:
+    """Wait until the API server explains the resource: the last thing that it does with a new definition.
+
+    Not `kubectl wait --for=condition=Established`: it fails where the definition has no conditions yet.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while subprocess.run(["kubectl", "explain", names.PLURAL], capture_output=True, check=False).returncode != 0:
+        assert time.monotonic() < deadline, f"{DEFINITION} is not served after {timeout_seconds} s"
+        time.sleep(0.1)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[client.ApiClient]:
     """A client of the API server as it was found."""
@@ -59,7 +71,7 @@ def api_client(server: client.ApiClient) -> Iterator[client.ApiClient]:
     installed = client.ApiextensionsV1Api(server).list_custom_resource_definition().items
     was_there = DEFINITION in {found.metadata.name for found in installed}
     run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(DEFINITION_FILE))
-    run_kubectl("wait", "--for=condition=Established", f"crd/{DEFINITION}", "--timeout=30s")
+    await_documentation()
     yield server
     if not was_there:
         run_kubectl("delete", "crd", DEFINITION)
