@@ -1,0 +1,78 @@
+"""Events on change, as Kubernetes' event style guide has them: once for each thing that happened."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tokenpace.api.conditions import ConditionType
+from tokenpace.api.names import API_VERSION, KIND
+from tokenpace.api.reasons import EventReason
+from tokenpace.api.status import ConditionStatus, LLMDeploymentStatus
+
+_BAD_WHEN_FALSE = frozenset({ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_FEASIBLE})
+_BAD_WHEN_TRUE = frozenset({ConditionType.SCALING_LIMITED, ConditionType.TRAFFIC_UNBALANCED})
+_MAX_MESSAGE_LENGTH = 1024
+"""Limit of `core/v1 Event.message`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened to an LLMDeployment."""
+
+    reason: str
+    message: str
+    warning: bool
+
+
+def happenings(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tuple[Happening, ...]:
+    """Return what changed between two statuses and is worth an Event: the fleet, and conditions that turned."""
+    found: list[Happening] = []
+    before, after = previous.last_decision, current.last_decision
+    if after is not None and (before is None or before.action != after.action):
+        was = before.action if before is not None else "none"
+        found.append(Happening(EventReason.SCALED, f"{was} to {after.action}: {after.message}", warning=False))
+    statuses = {condition.type: condition.status for condition in previous.conditions}
+    for condition in current.conditions:
+        bad = (condition.type in _BAD_WHEN_FALSE and condition.status == ConditionStatus.FALSE) or (
+            condition.type in _BAD_WHEN_TRUE and condition.status == ConditionStatus.TRUE
+        )
+        was_status = statuses.get(condition.type)
+        turned = was_status is not None and was_status != condition.status
+        # At first sight nothing has turned, and a fleet that starts is not Ready yet: only that one stays silent.
+        first_and_bad = was_status is None and bad and condition.type != ConditionType.READY
+        if (turned and condition.type in _BAD_WHEN_FALSE | _BAD_WHEN_TRUE) or first_and_bad:
+            found.append(Happening(condition.reason, f"{condition.type}: {condition.message}", warning=bad))
+    return tuple(found)
+
+
+def event_body(resource: Mapping[str, Any], happening: Happening, now_seconds: float) -> dict[str, Any]:
+    """Return the Event to create. Its name follows from its content, so that a repeated write is no second Event."""
+    metadata = resource["metadata"]
+    now = datetime.fromtimestamp(now_seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    content = f"{metadata['uid']}/{happening.reason}/{happening.message}/{now}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{metadata['name']}.{hashlib.sha256(content.encode()).hexdigest()[:16]}",
+            "namespace": metadata["namespace"],
+        },
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        },
+        "reason": happening.reason,
+        "message": happening.message[:_MAX_MESSAGE_LENGTH],
+        "type": "Warning" if happening.warning else "Normal",
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+        "source": {"component": "tokenpace"},
+        "reportingComponent": "tokenpace.dev/operator",
+    }

@@ -1,0 +1,247 @@
+"""The loop: one tick serves every LLMDeployment; a failure of one never touches another.
+
+observe (a constant number of queries) -> estimate and plan (pure) -> act (actions are values first) -> report.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from tokenpace.api.names import PAUSED_ANNOTATION
+from tokenpace.api.scaling import Mode
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import LLMDeploymentStatus
+from tokenpace.api.variant import EngineType
+from tokenpace.cluster.apply import Outcome, Result, difference, execute
+from tokenpace.cluster.client import ApiClient
+from tokenpace.cluster.lease import Lease
+from tokenpace.cluster.objects import desired_objects, pins_of, template_hashes
+from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
+from tokenpace.controller.mirrors import Mirrors
+from tokenpace.controller.observe import observe
+from tokenpace.controller.recollection import learned_speeds, recall
+from tokenpace.controller.report import Facts, build_status, invalid_status, ready_by_variant, refusals_of
+from tokenpace.controller.reporter import Reporter
+from tokenpace.controller.settings import Settings
+from tokenpace.planning.decision import Plan
+from tokenpace.planning.memory import Memory
+from tokenpace.planning.plan import plan
+from tokenpace.prometheus.client import Prometheus
+from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.telemetry.metrics import Decided, OperatorMetrics
+
+log = structlog.get_logger(__name__)
+
+_STANDBY_SECONDS = 1.0
+"""How often an operator that may not act yet looks again."""
+_SHORTEST_PAUSE_SECONDS = 0.5
+"""Least time between two ticks, however often the loop is woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A resource whose spec can be run, with what is remembered of it."""
+
+    resource: dict[str, Any]
+    declared: LLMDeploymentSpec
+    spec: LLMDeploymentSpec
+    status: LLMDeploymentStatus
+    memory: Memory
+
+    @property
+    def uid(self) -> str:
+        """The API server's identity of the resource: a namesake that comes later is another one."""
+        uid: str = self.resource["metadata"]["uid"]
+        return uid
+
+    @property
+    def hands_off(self) -> bool:
+        """Whether nothing may be changed, by the paused annotation or by a mode that only looks."""
+        annotations = self.resource["metadata"].get("annotations", {})
+        return annotations.get(PAUSED_ANNOTATION) == "true" or self.declared.scaling.mode is Mode.ADVISORY
+
+
+class Loop:
+    """Ticks at a fixed interval, and at once when woken."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        client: ApiClient,
+        prometheus: Prometheus,
+        lease: Lease,
+        metrics: OperatorMetrics,
+        wall_clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._prometheus = prometheus
+        self._lease = lease
+        self._metrics = metrics
+        self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self.mirrors = Mirrors(client, on_change=self._on_change)
+        self._reporter = Reporter(
+            client,
+            interval_seconds=settings.number_write_interval_seconds,
+            writes_per_second=settings.status_writes_per_second,
+        )
+        self._memories: dict[str, Memory] = {}
+        self._wanted = asyncio.Event()
+        self._acted = False
+        self.last_pass_monotonic_seconds = monotonic()
+
+    def wake(self) -> None:
+        """Tick as soon as possible: somebody changed a spec."""
+        self._wanted.set()
+
+    def _on_change(self) -> None:
+        """Tick again when the cluster answers to what was just done; otherwise the interval is soon enough."""
+        if self._acted:
+            self.wake()
+
+    async def run(self) -> None:
+        """Tick until cancelled. Nothing is planned or written before every mirror is complete and the lease is held."""
+        while True:
+            self._wanted.clear()
+            may_act = self.mirrors.synced and self._lease.may_write()
+            self._metrics.leader.set(may_act)
+            if may_act:
+                await self._timed_tick()
+            else:
+                # What this operator remembers is of no use after another one has been at work.
+                self._memories.clear()
+            self.last_pass_monotonic_seconds = self._monotonic()
+            await self._pause(self._settings.tick_seconds if may_act else _STANDBY_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(_SHORTEST_PAUSE_SECONDS)
+        try:
+            await asyncio.wait_for(self._wanted.wait(), seconds - _SHORTEST_PAUSE_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _timed_tick(self) -> None:
+        with self._metrics.tick_seconds.time():
+            await self.tick()
+        self._metrics.last_tick.set(self._wall_clock())
+
+    async def tick(self) -> None:
+        """Serve every LLMDeployment once."""
+        self._acted = False
+        resources = [
+            resource
+            for resource in self.mirrors.resources.objects.values()
+            if "deletionTimestamp" not in resource["metadata"]
+        ]
+        readables = [found for resource in resources if (found := await self._read(resource)) is not None]
+        engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
+        answer = await self._prometheus.sample(engines)
+        if answer.problem is not None:
+            self._metrics.metrics_problems.inc()
+        gate = asyncio.Semaphore(self._settings.concurrent_resources)
+        decided = await asyncio.gather(*(self._serve_guarded(one, answer, gate) for one in readables))
+        self._metrics.fleet.replace(one for one in decided if one is not None)
+        uids = {resource["metadata"]["uid"] for resource in resources}
+        self._memories = {uid: memory for uid, memory in self._memories.items() if uid in uids}
+        self._reporter.forget_all_but(uids)
+
+    async def _read(self, resource: dict[str, Any]) -> Readable | None:
+        """Return the resource with its spec, or report why it cannot be run and return None."""
+        metadata = resource["metadata"]
+        status = _status_of(resource)
+        try:
+            declared = parse_spec(resource)
+            spec = runnable_spec(declared)
+        except ManifestError as error:
+            now = self._wall_clock()
+            invalid = invalid_status(metadata["name"], metadata["generation"], str(error), status, now)
+            await self._reporter.report(resource, invalid, status, now)
+            return None
+        memory = self._memories.get(metadata["uid"])
+        if memory is None:
+            memory = recall(status)
+        return Readable(resource, declared, spec, status, memory)
+
+    async def _serve_guarded(self, one: Readable, answer: MetricsAnswer, gate: asyncio.Semaphore) -> Decided | None:
+        """Serve one resource. Whatever goes wrong is logged with its name and ends here."""
+        metadata = one.resource["metadata"]
+        async with gate:
+            try:
+                return await self._serve(one, answer)
+            except Exception:
+                log.exception("resource failed", namespace=metadata["namespace"], name=metadata["name"])
+                return None
+
+    async def _serve(self, one: Readable, answer: MetricsAnswer) -> Decided:
+        """Observe, plan, act and report for one resource."""
+        now = self._wall_clock()
+        metadata = one.resource["metadata"]
+        holdings = self.mirrors.holdings(one.resource)
+        desired = desired_objects(one.resource, one.spec, pins_of(holdings.deployments))
+        observation = observe(
+            metadata["namespace"],
+            holdings,
+            template_hashes(desired),
+            _engines_of(one.spec),
+            answer,
+            tick_seconds=self._settings.tick_seconds,
+        )
+        made, memory = plan(one.spec, observation, one.memory, now)
+        self._memories[one.uid] = memory
+        observed = (*holdings.deployments, *holdings.others)
+        actions = () if one.hands_off else difference(one.resource, desired, observed, made.fleet)
+        outcomes = await execute(actions, self._client, self._lease)
+        self._acted = self._acted or bool(outcomes)
+        self._record(metadata, made, observation.replicas, outcomes)
+        facts = Facts(
+            name=metadata["name"],
+            generation=metadata["generation"],
+            declared=one.declared,
+            observation=observation,
+            plan=made,
+            learned=learned_speeds(memory),
+            refusals=refusals_of(outcomes),
+            paused=one.hands_off,
+        )
+        await self._reporter.report(one.resource, build_status(facts, one.status, now), one.status, now)
+        return Decided(metadata["namespace"], metadata["name"], made, ready_by_variant(observation))
+
+    def _record(
+        self, metadata: Mapping[str, Any], made: Plan, replicas: Mapping[str, int], outcomes: tuple[Outcome, ...]
+    ) -> None:
+        """Log a decision that changes something with every number it rests on, and count what failed."""
+        where = {"namespace": metadata["namespace"], "name": metadata["name"]}
+        changes = {name: wanted for name, wanted in made.fleet.items() if wanted != replicas.get(name, 0)}
+        entry = log.bind(**where, reason=made.reason, fleet=dict(made.fleet), numbers=dict(made.numbers))
+        if changes:
+            self._metrics.decisions.labels(**where, reason=made.reason).inc()
+            entry.info(made.message)
+        else:
+            entry.debug(made.message)
+        for outcome in outcomes:
+            if outcome.result is not Result.DONE:
+                self._metrics.failed_actions.labels(outcome=outcome.result).inc()
+                log.warning(
+                    "action not done", **where, action=str(outcome.action), result=outcome.result, why=outcome.message
+                )
+
+
+def _engines_of(spec: LLMDeploymentSpec) -> frozenset[EngineType]:
+    return frozenset(
+        engine for variant in spec.variants if (engine := variant.engine.type if variant.engine else variant.metrics)
+    )
+
+
+def _status_of(resource: Mapping[str, Any]) -> LLMDeploymentStatus:
+    """Return the status as it is; one that this version cannot read counts as none, and is written anew."""
+    try:
+        return LLMDeploymentStatus.model_validate(resource.get("status", {}))
+    except ValueError:
+        return LLMDeploymentStatus()

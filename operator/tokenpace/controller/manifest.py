@@ -1,0 +1,41 @@
+"""From a resource as the cluster holds it to a spec that this version can run. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.support import unsupported_fields, variant_in_use
+from tokenpace.engines.registry import problems
+
+
+class ManifestError(Exception):
+    """A resource that cannot be run; the message names the field and the cure."""
+
+
+def parse_spec(resource: Mapping[str, Any]) -> LLMDeploymentSpec:
+    """Return the spec as it is declared.
+
+    Raises:
+        ManifestError: the spec is not what the schema asks for (another version of the CRD admitted it).
+    """
+    try:
+        return LLMDeploymentSpec.model_validate(resource.get("spec", {}))
+    except ValidationError as error:
+        found = (f"spec.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ManifestError("; ".join(found)) from error
+
+
+def runnable_spec(spec: LLMDeploymentSpec) -> LLMDeploymentSpec:
+    """Return the spec with only the variant that this version runs.
+
+    Raises:
+        ManifestError: there is none, or its engine cannot run it.
+    """
+    variant = variant_in_use(spec)
+    if variant is None:
+        raise ManifestError("no variant can be run: " + " ".join(map(str, unsupported_fields(spec))))
+    if found := problems(spec, variant):
+        raise ManifestError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
+    return spec.model_copy(update={"variants": [variant]})

@@ -1,0 +1,57 @@
+"""The mirrors that the operator keeps, and what they hold of one LLMDeployment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tokenpace.api.names import DEPLOYMENT_LABEL
+from tokenpace.cluster.client import ApiClient
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, PODS, SERVICES, Object
+from tokenpace.cluster.mirror import Mirror
+from tokenpace.cluster.observed import has_ended, keep_pod, owner_of_pods, pod_owner, without_managed_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the cluster holds of one LLMDeployment."""
+
+    deployments: tuple[Object, ...]
+    others: tuple[Object, ...]
+    pods: tuple[Object, ...]
+
+
+class Mirrors:
+    """One mirror for each kind of object that a decision rests on."""
+
+    def __init__(self, client: ApiClient, on_change: Callable[[], None]) -> None:
+        self.resources = Mirror(client, LLM_DEPLOYMENTS, keep=without_managed_fields)
+        self._deployments, self._services, self._budgets = (
+            Mirror(client, kind, keep=without_managed_fields, label_selector=DEPLOYMENT_LABEL, on_change=on_change)
+            for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
+        )
+        self._pods = Mirror(
+            client, PODS, keep=keep_pod, owner=pod_owner, label_selector=DEPLOYMENT_LABEL, on_change=on_change
+        )
+        self.by_name: Mapping[str, Mirror] = {
+            "LLMDeployments": self.resources,
+            "Deployments": self._deployments,
+            "Services": self._services,
+            "PodDisruptionBudgets": self._budgets,
+            "Pods": self._pods,
+        }
+
+    @property
+    def synced(self) -> bool:
+        """Whether every mirror has been complete once: before that nothing may be decided."""
+        return all(mirror.synced for mirror in self.by_name.values())
+
+    def holdings(self, resource: Mapping[str, Any]) -> Holdings:
+        """Return what the cluster holds of one LLMDeployment."""
+        metadata = resource["metadata"]
+        uid = metadata["uid"]
+        pods = self._pods.by_owner(owner_of_pods(metadata["namespace"], metadata["name"]))
+        return Holdings(
+            deployments=self._deployments.by_owner(uid),
+            others=self._services.by_owner(uid) + self._budgets.by_owner(uid),
+            pods=tuple(pod for pod in pods if not has_ended(pod)),
+        )

@@ -1,0 +1,221 @@
+"""The status of one LLMDeployment, from what was seen, planned and done. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tokenpace.api.conditions import ConditionType, merge_conditions
+from tokenpace.api.names import selector_text
+from tokenpace.api.reasons import DegradedReason, ProgressingReason, ReadyReason, SupportReason
+from tokenpace.api.scaling import Mode
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import (
+    FleetSpeeds,
+    LastDecision,
+    LearnedSpeed,
+    LLMDeploymentStatus,
+    SpeedSource,
+    VariantStatus,
+    speed,
+)
+from tokenpace.api.support import unsupported_fields
+from tokenpace.cluster.apply import Outcome, Result
+from tokenpace.planning.decision import Finding, Plan, Verdict
+from tokenpace.planning.observation import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A write that the cluster did not take, in its own words."""
+
+    reason: ReadyReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that one status is made of."""
+
+    name: str
+    generation: int
+    declared: LLMDeploymentSpec
+    """The whole spec, with the parts that this version does not act on."""
+    observation: Observation
+    plan: Plan
+    learned: Mapping[str, LearnedSpeed]
+    refusals: Sequence[Refusal]
+    paused: bool
+
+
+_REFUSED = {
+    Result.NAME_CONFLICT: ReadyReason.NAME_CONFLICT,
+    Result.FORBIDDEN: ReadyReason.WRITE_REFUSED,
+    Result.INVALID: ReadyReason.WRITE_REFUSED,
+}
+
+
+def refusals_of(outcomes: Iterable[Outcome]) -> tuple[Refusal, ...]:
+    """Return what a person must put right; conflicts and silence are tried again at the next tick by themselves."""
+    return tuple(
+        Refusal(_REFUSED[outcome.result], f"{outcome.action}: {outcome.message}.")
+        for outcome in outcomes
+        if outcome.result in _REFUSED
+    )
+
+
+def ready_by_variant(observation: Observation) -> dict[str, int]:
+    """Return the replicas that serve, by variant."""
+    ready = dict.fromkeys(observation.replicas, 0)
+    for pod in observation.pods:
+        if pod.serving:
+            ready[pod.variant] = ready.get(pod.variant, 0) + 1
+    return ready
+
+
+def build_status(facts: Facts, previous: LLMDeploymentStatus, now_seconds: float) -> LLMDeploymentStatus:
+    """Return the status that says what ``facts`` hold.
+
+    ``previous`` gives the moments that stay: when a condition last changed, when the last decision was made.
+    """
+    now = datetime.fromtimestamp(now_seconds, UTC)
+    ready = ready_by_variant(facts.observation)
+    indicators = facts.plan.indicators
+    serving = max(ready, key=lambda name: ready[name], default=None)
+    quality = {variant.name: variant.quality for variant in facts.declared.variants}
+    return LLMDeploymentStatus(
+        observed_generation=facts.generation,
+        replicas=sum(facts.observation.replicas.values()),
+        ready_replicas=sum(ready.values()),
+        selector=selector_text(facts.name),
+        variant=serving if serving and ready[serving] else None,
+        tokens_per_second=FleetSpeeds(
+            demand=speed(indicators.demand_tokens_per_second),
+            served=speed(indicators.served_tokens_per_second),
+            capacity=speed(indicators.capacity_tokens_per_second),
+            stream=speed(indicators.stream_tokens_per_second),
+        ),
+        variants=tuple(_variant(name, facts, ready) for name in sorted({*quality, *facts.observation.replicas})),
+        quality=quality.get(serving) if serving and ready[serving] else None,
+        last_decision=_last_decision(facts, previous.last_decision, now),
+        conditions=merge_conditions(
+            previous.conditions, _findings(facts, ready), observed_generation=facts.generation, now=now
+        ),
+    )
+
+
+def invalid_status(
+    name: str, generation: int, message: str, previous: LLMDeploymentStatus, now_seconds: float
+) -> LLMDeploymentStatus:
+    """Return the status of a resource whose spec cannot be read: what runs goes on running as it is."""
+    finding = Finding(Verdict.FALSE, ReadyReason.INVALID_SPEC, message)
+    return previous.model_copy(
+        update={
+            "observed_generation": generation,
+            "selector": selector_text(name),
+            "conditions": merge_conditions(
+                previous.conditions,
+                {ConditionType.READY: finding},
+                observed_generation=generation,
+                now=datetime.fromtimestamp(now_seconds, UTC),
+            ),
+        }
+    )
+
+
+def fleet_text(fleet: Mapping[str, int]) -> str:
+    """Return a fleet for people, for example ``q8: 3``."""
+    return ", ".join(f"{name}: {replicas}" for name, replicas in sorted(fleet.items()) if replicas) or "none"
+
+
+def _variant(name: str, facts: Facts, ready: Mapping[str, int]) -> VariantStatus:
+    known = facts.plan.speeds.get(name)
+    return VariantStatus(
+        name=name,
+        replicas=facts.observation.replicas.get(name, 0),
+        ready=ready.get(name, 0),
+        capacity=speed(known.capacity_tokens_per_second) if known else None,
+        source=SpeedSource(known.source) if known and known.capacity_tokens_per_second is not None else None,
+        lead_seconds=round(known.lead_seconds) if known else None,
+        learned=facts.learned.get(name),
+    )
+
+
+def _last_decision(facts: Facts, previous: LastDecision | None, now: datetime) -> LastDecision:
+    """Return the decision, with the time at which it was first made."""
+    action = fleet_text(facts.plan.fleet)
+    same = previous is not None and (previous.action, previous.reason) == (action, facts.plan.reason)
+    return LastDecision(
+        time=previous.time if previous is not None and same else now,
+        action=action,
+        reason=facts.plan.reason,
+        message=facts.plan.message,
+    )
+
+
+def _findings(facts: Facts, ready: Mapping[str, int]) -> dict[ConditionType, Finding]:
+    plan = facts.plan
+    return {
+        ConditionType.READY: _ready(facts, ready),
+        ConditionType.METRICS_AVAILABLE: plan.metrics_available,
+        ConditionType.SLO_MET: plan.slo_met,
+        ConditionType.SLO_FEASIBLE: plan.slo_feasible,
+        ConditionType.SCALING_LIMITED: plan.scaling_limited,
+        ConditionType.TRAFFIC_UNBALANCED: plan.traffic_unbalanced,
+        ConditionType.PROGRESSING: _progressing(facts, ready),
+        ConditionType.DEGRADED: _degraded(facts, ready),
+        ConditionType.NOT_YET_SUPPORTED: _not_yet_supported(facts.declared),
+    }
+
+
+def _ready(facts: Facts, ready: Mapping[str, int]) -> Finding:
+    if facts.refusals:
+        first = facts.refusals[0]
+        return Finding(Verdict.FALSE, first.reason, " ".join(refusal.message for refusal in facts.refusals))
+    floor = facts.declared.slo.min_quality
+    allowed = sum(ready.get(variant.name, 0) for variant in facts.declared.variants if variant.quality >= floor)
+    manual = facts.declared.scaling.mode is Mode.MANUAL
+    needed = facts.declared.replicas if manual else facts.declared.scaling.min_replicas
+    if allowed >= needed:
+        return Finding(Verdict.TRUE, ReadyReason.SERVING, f"{allowed} replicas serve; at least {needed} must.")
+    return Finding(Verdict.FALSE, ReadyReason.TOO_FEW_REPLICAS, f"{allowed} replicas serve; at least {needed} must.")
+
+
+def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:
+    if facts.paused:
+        return Finding(
+            Verdict.FALSE,
+            ProgressingReason.PAUSED,
+            "The annotation tokenpace.dev/paused is set: nothing is changed until it is removed.",
+        )
+    troubles = sorted({f"{pod.name}: {pod.trouble}" for pod in facts.observation.pods if pod.trouble})
+    if troubles:
+        return Finding(Verdict.TRUE, ProgressingReason.PODS_IN_TROUBLE, "; ".join(troubles)[:1000])
+    missing = {
+        name: wanted - ready.get(name, 0) for name, wanted in facts.plan.fleet.items() if wanted > ready.get(name, 0)
+    }
+    if missing:
+        return Finding(
+            Verdict.TRUE, ProgressingReason.REPLICAS_STARTING, f"Waiting for replicas to serve ({fleet_text(missing)})."
+        )
+    if any(pod.terminating for pod in facts.observation.pods) or any(
+        count > facts.plan.fleet.get(name, 0) for name, count in ready.items()
+    ):
+        return Finding(Verdict.TRUE, ProgressingReason.REPLICAS_STOPPING, "Waiting for replicas to drain and go.")
+    return Finding(Verdict.FALSE, ProgressingReason.SETTLED, f"The fleet is as decided ({fleet_text(ready)}).")
+
+
+def _degraded(facts: Facts, ready: Mapping[str, int]) -> Finding:
+    best = facts.declared.ladder[0].name
+    below = sorted(name for name, count in ready.items() if count and name != best)
+    if below:
+        return Finding(
+            Verdict.TRUE, DegradedReason.BELOW_BEST_VARIANT, f"{', '.join(below)} serves below the best variant {best}."
+        )
+    return Finding(Verdict.FALSE, DegradedReason.BEST_VARIANT, f"Nothing below the best variant {best} serves.")
+
+
+def _not_yet_supported(spec: LLMDeploymentSpec) -> Finding:
+    fields = unsupported_fields(spec)
+    if not fields:
+        return Finding(Verdict.FALSE, SupportReason.EVERYTHING_SUPPORTED, "Every declared field has its effect.")
+    return Finding(Verdict.TRUE, SupportReason.FIELDS_WITHOUT_EFFECT, " ".join(str(field) for field in fields))
