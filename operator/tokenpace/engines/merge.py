@@ -26,10 +26,12 @@ MERGE_KEYS: Final[Mapping[str, str]] = {
 
 
 def merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `patch` over it; neither is changed. Total: a patch of the wrong shape replaces."""
-    merged = {key: value for key, value in base.items() if patch.get(key, value) is not None}
+    """Return `base` with `patch` over it, sharing nothing with either. Total: a patch of the wrong shape replaces."""
+    merged = {key: _copied(value) for key, value in base.items()}
     for key, value in patch.items():
-        if value is not None:
+        if value is None:
+            merged.pop(key, None)
+        else:
             merged[key] = _merge_value(key, base.get(key), value)
     return merged
 
@@ -58,7 +60,7 @@ def _merge_value(field: str, base: Any, patch: Any) -> Any:
         rendered = base if isinstance(base, list) else []
         if all(_is_named(element, name) for element in [*rendered, *patch]):
             return _merge_named(name, rendered, patch)
-    return patch
+    return _copied(patch)
 
 
 def _merge_named(name: str, base: list[Any], patch: list[Any]) -> list[Any]:
@@ -67,6 +69,12 @@ def _merge_named(name: str, base: list[Any], patch: list[Any]) -> list[Any]:
     for element in [*base, *patch]:
         merged[element[name]] = merge(merged.get(element[name], {}), element)
     return list(merged.values())
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(element) for key, element in value.items()}
+    return [_copied(element) for element in value] if isinstance(value, list) else value
 
 
 def _is_named(element: Any, name: str) -> bool:

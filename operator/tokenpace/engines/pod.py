@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tokenpace.api.variant import Engine, Resources, Variant
+from tokenpace.api.variant import Resources, Variant
 from tokenpace.engines.engine import ENGINE_CONTAINER, HTTP_PORT, FieldProblem, Launch
 from tokenpace.engines.merge import merge, unnamed
 from tokenpace.engines.weights import Weights
@@ -22,6 +22,22 @@ SCRATCH_DIRECTORY: Final = "/tmp"  # noqa: S108 - an emptyDir of the pod's own i
 
 USER_ID: Final = 65532
 """Any number but 0 that no image uses for anything: `nonroot` of the distroless images."""
+
+_POD_SECURITY: Final = {
+    "runAsNonRoot": True,
+    "runAsUser": USER_ID,
+    "runAsGroup": USER_ID,
+    "fsGroup": USER_ID,
+    # A volume with a hundred gigabytes of weights is not walked at every start.
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+_CONTAINER_SECURITY: Final = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,41 +56,21 @@ class EngineContainer:
 
 def engine_pod_template(launch: Launch, weights: Weights, container: EngineContainer) -> dict[str, Any]:
     """Return the PodTemplateSpec with the user's `podTemplate` merged over it."""
-    engine = launch.variant.engine
-    resources = _resources(launch.variant.resources)
-    mounts = [*weights.mounts, {"name": "scratch", "mountPath": SCRATCH_DIRECTORY}]
-    rendered = {
-        "spec": {
-            "automountServiceAccountToken": False,
-            # A Service named after an engine injects variables such as VLLM_PORT that the engine takes for its own.
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": PROPAGATION_SECONDS + container.drain_seconds,
-            "securityContext": _pod_security(),
-            "initContainers": [
-                {**init, "resources": resources, "securityContext": _container_security()}
-                for init in weights.init_containers
-            ],
-            "containers": [
-                {
-                    "name": ENGINE_CONTAINER,
-                    "image": launch.image,
-                    "args": [*container.args, *(engine.args if engine else ())],
-                    "env": _environment(
-                        engine, [{"name": "HOME", "value": SCRATCH_DIRECTORY}, *weights.env], container
-                    ),
-                    "ports": [{"name": HTTP_PORT, "containerPort": container.port, "protocol": "TCP"}],
-                    "resources": resources,
-                    "volumeMounts": mounts,
-                    **_probes(container.health_path),
-                    "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", _pre_stop(container)]}}},
-                    "terminationMessagePolicy": "FallbackToLogsOnError",
-                    "securityContext": _container_security(),
-                }
-            ],
-            "volumes": [*weights.volumes, {"name": "scratch", "emptyDir": {}}],
-        }
+    bounds = {"resources": _resources(launch.variant.resources), "securityContext": _CONTAINER_SECURITY}
+    spec: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        # A Service named after an engine injects variables such as VLLM_PORT that the engine takes for its own.
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": PROPAGATION_SECONDS + container.drain_seconds,
+        "securityContext": _POD_SECURITY,
+        "containers": [_main_container(launch, weights, container) | bounds],
+        "volumes": [*weights.volumes, {"name": "scratch", "emptyDir": {}}],
     }
-    return merge(rendered, launch.variant.pod_template or {})
+    if weights.init_containers:
+        # With the engine's resources, because a quota may refuse a container without any. They are not added up: a
+        # pod reserves the larger of the two.
+        spec["initContainers"] = [init | bounds for init in weights.init_containers]
+    return merge({"spec": spec}, launch.variant.pod_template or {})
 
 
 def pod_template_problems(variant: Variant, field: str) -> tuple[FieldProblem, ...]:
@@ -95,49 +91,48 @@ def pod_template_problems(variant: Variant, field: str) -> tuple[FieldProblem, .
     return tuple(problems)
 
 
-def _environment(
-    engine: Engine | None, common: Sequence[Mapping[str, Any]], container: EngineContainer
-) -> list[dict[str, Any]]:
-    """Return each variable once, because server-side apply refuses two of one name; the user's come last and win."""
-    users = [variable.model_dump(by_alias=True, exclude_none=True) for variable in engine.env] if engine else []
-    by_name = {variable["name"]: dict(variable) for variable in [*common, *container.env, *users]}
-    return list(by_name.values())
+def _main_container(launch: Launch, weights: Weights, container: EngineContainer) -> dict[str, Any]:
+    engine = launch.variant.engine
+    users = [variable.as_manifest() for variable in engine.env] if engine else []
+    env = [{"name": "HOME", "value": SCRATCH_DIRECTORY}, *weights.env, *container.env, *users]
+    return {
+        "name": ENGINE_CONTAINER,
+        "image": launch.image,
+        "args": [*container.args, *(engine.args if engine else ())],
+        # Each variable once, because server-side apply refuses two of one name. The user's are last and win.
+        "env": list({variable["name"]: variable for variable in env}.values()),
+        "ports": [{"name": HTTP_PORT, "containerPort": container.port, "protocol": "TCP"}],
+        "volumeMounts": [*weights.mounts, {"name": "scratch", "mountPath": SCRATCH_DIRECTORY}],
+        **_probes(container.health_path),
+        "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", _pre_stop(container)]}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
 
 
 def _resources(resources: Resources) -> dict[str, Any]:
-    return {"limits": dict(resources.limits), "requests": {**resources.limits, **resources.requests}}
+    """Return amounts as strings, which is how the API server gives integers back."""
+    limits = {name: str(amount) for name, amount in resources.limits.items()}
+    return {"limits": limits, "requests": limits | {name: str(amount) for name, amount in resources.requests.items()}}
 
 
 def _probes(path: str) -> dict[str, Any]:
     """Ready is seen within 2 s, as part of the lead time; a restart comes late, because it cuts every stream."""
-    check = {"httpGet": {"path": path, "port": HTTP_PORT}, "timeoutSeconds": 5}
+
+    def probe(period_seconds: int, failures: int) -> dict[str, Any]:
+        return {
+            "httpGet": {"path": path, "port": HTTP_PORT},
+            "timeoutSeconds": 5,
+            "periodSeconds": period_seconds,
+            "failureThreshold": failures,
+        }
+
     return {
-        "startupProbe": {**check, "periodSeconds": 2, "failureThreshold": LOADING_SECONDS // 2},
-        "readinessProbe": {**check, "periodSeconds": 5, "failureThreshold": 3},
-        "livenessProbe": {**check, "periodSeconds": 10, "failureThreshold": 6},
+        "startupProbe": probe(2, LOADING_SECONDS // 2),
+        "readinessProbe": probe(5, 3),
+        "livenessProbe": probe(10, 6),
     }
 
 
 def _pre_stop(container: EngineContainer) -> str:
     """Wait for the endpoints to be dropped, then for the streams. The grace period ends it if nothing else does."""
     return f"sleep {PROPAGATION_SECONDS}\n{container.drain_script}"
-
-
-def _pod_security() -> dict[str, Any]:
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": USER_ID,
-        "runAsGroup": USER_ID,
-        "fsGroup": USER_ID,
-        # A volume with a hundred gigabytes of weights is not walked at every start.
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def _container_security() -> dict[str, Any]:
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": True,
-    }

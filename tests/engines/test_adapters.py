@@ -1,0 +1,147 @@
+"""What every engine must keep to; a new one is added to `EXAMPLES`."""
+
+import json
+from typing import Any, Final
+
+import pytest
+from kubernetes.client import ApiClient
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.variant import EngineType
+from tokenpace.engines.engine import EngineAdapter, Launch
+from tokenpace.engines.pod import PROPAGATION_SECONDS
+from tokenpace.engines.registry import ADAPTERS
+from tokenpace.engines.window import Scrape, Window
+
+EXAMPLES: Final[dict[EngineType, dict[str, Any]]] = {
+    EngineType.LLAMA_CPP: {
+        "source": {
+            "huggingFace": {
+                "repo": "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF",
+                "file": "smollm2-1.7b-instruct-q4_k_m.gguf",
+                "tokenSecretKeyRef": {"name": "hub", "key": "token"},
+            }
+        },
+        "quantization": "q4_k_m",
+    },
+}
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def adapter(request: pytest.FixtureRequest) -> EngineAdapter:
+    return ADAPTERS[request.param]
+
+
+@pytest.fixture
+def launch(adapter: EngineAdapter) -> Launch:
+    variant = {
+        "name": "example",
+        "engine": {"type": adapter.type},
+        "resources": {"limits": {"cpu": 2, "memory": "4Gi"}},
+        **EXAMPLES[adapter.type],
+    }
+    spec = LLMDeploymentSpec.model_validate(
+        {
+            "model": {"servedName": "chat", "contextTokens": 4096},
+            "slo": {"generationTokensPerSecond": 100},
+            "variants": [variant],
+        }
+    )
+    source = spec.variants[0].source
+    assert source is not None
+    return Launch(spec=spec, variant=spec.variants[0], source=source, image=adapter.default_image, streams=8)
+
+
+@pytest.fixture
+def pod(adapter: EngineAdapter, launch: Launch) -> dict[str, Any]:
+    spec = adapter.pod_template(launch)["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+@pytest.fixture
+def container(pod: dict[str, Any]) -> dict[str, Any]:
+    (engine,) = (container for container in pod["containers"] if container["name"] == "engine")
+    assert isinstance(engine, dict)
+    return engine
+
+
+def test_the_example_has_no_problems(adapter: EngineAdapter, launch: Launch) -> None:
+    assert adapter.problems(launch.spec, launch.variant) == ()
+
+
+def test_every_field_of_the_template_is_one_of_kubernetes(adapter: EngineAdapter, launch: Launch) -> None:
+    template = adapter.pod_template(launch)
+    client = ApiClient()
+    known = client.deserialize(json.dumps(template), "V1PodTemplateSpec", "application/json")
+    assert client.sanitize_for_serialization(known) == template
+
+
+def test_rendering_is_repeatable_and_shares_nothing(adapter: EngineAdapter, launch: Launch) -> None:
+    first = adapter.pod_template(launch)
+    first["spec"]["containers"].clear()
+    assert adapter.pod_template(launch)["spec"]["containers"]
+
+
+def test_the_image_is_pinned_to_a_digest(adapter: EngineAdapter) -> None:
+    assert "@sha256:" in adapter.default_image
+
+
+def test_clients_and_prometheus_find_the_port_by_its_name(adapter: EngineAdapter, container: dict[str, Any]) -> None:
+    assert container["ports"] == [{"name": "http", "containerPort": adapter.port, "protocol": "TCP"}]
+
+
+@pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
+def test_every_probe_asks_over_that_port(container: dict[str, Any], probe: str) -> None:
+    assert container[probe]["httpGet"]["port"] == "http"
+
+
+def test_loading_may_take_an_hour(container: dict[str, Any]) -> None:
+    startup = container["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 3600
+
+
+def test_the_grace_period_covers_propagation_and_draining(adapter: EngineAdapter, pod: dict[str, Any]) -> None:
+    assert pod["terminationGracePeriodSeconds"] >= PROPAGATION_SECONDS + adapter.drain_seconds
+
+
+def test_the_pod_is_allowed_under_the_restricted_standard(pod: dict[str, Any]) -> None:
+    """The rules of https://kubernetes.io/docs/concepts/security/pod-security-standards/ that a template can break."""
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    allowed = {"emptyDir", "persistentVolumeClaim", "secret", "configMap", "projected", "downwardAPI", "ephemeral"}
+    assert all(volume.keys() - {"name"} <= allowed for volume in pod["volumes"])
+    for one in [*pod["containers"], *pod.get("initContainers", [])]:
+        assert one["securityContext"]["allowPrivilegeEscalation"] is False
+        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert all("hostPort" not in port for port in one.get("ports", []))
+
+
+def test_nothing_can_be_written_but_volumes(container: dict[str, Any]) -> None:
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert next(one["value"] for one in container["env"] if one["name"] == "HOME") in mounted
+
+
+def test_the_pod_gets_no_credentials_of_the_cluster(pod: dict[str, Any]) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+
+
+def test_the_hubs_token_never_appears_in_the_template(container: dict[str, Any]) -> None:
+    (token,) = (one for one in container["env"] if one["name"] == "HF_TOKEN")
+    assert token == {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
+
+
+def test_requests_are_the_limits(container: dict[str, Any]) -> None:
+    assert container["resources"]["requests"] == container["resources"]["limits"] == {"cpu": "2", "memory": "4Gi"}
+
+
+def test_scrapes_without_any_signal_give_no_reading(adapter: EngineAdapter) -> None:
+    assert adapter.read(Window((Scrape(0.0, {}), Scrape(15.0, {})))) is None
+
+
+def test_a_single_scrape_gives_no_reading_because_nothing_has_a_rate(adapter: EngineAdapter) -> None:
+    assert adapter.read(Window((Scrape(0.0, dict.fromkeys(adapter.signals, 1.0)),))) is None
