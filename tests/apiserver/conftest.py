@@ -70,11 +70,13 @@ def api_client(server: client.ApiClient) -> Iterator[client.ApiClient]:
     """A client of an API server that has the committed CRD."""
     installed = client.ApiextensionsV1Api(server).list_custom_resource_definition().items
     was_there = DEFINITION in {found.metadata.name for found in installed}
-    run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(DEFINITION_FILE))
-    await_documentation()
-    yield server
-    if not was_there:
-        run_kubectl("delete", "crd", DEFINITION)
+    try:
+        run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(DEFINITION_FILE))
+        await_documentation()
+        yield server
+    finally:
+        if not was_there:
+            run_kubectl("delete", "crd", DEFINITION)
 
 
 @pytest.fixture(scope="session")
