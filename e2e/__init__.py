@@ -1,0 +1,1 @@
+"""End to end on kind: the chart, a real Prometheus, a real model, real load, and faults."""

@@ -1,0 +1,57 @@
+"""What clients saw of an SLO in a stretch of time, from what their generators wrote down."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from e2e.load_pod import Line, Load, moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientsView:
+    """Figures over all streams that ended in the stretch, of all generators together."""
+
+    streams: int
+    failed: Sequence[str]
+    offered_tokens_per_second: float
+    served_tokens_per_second: float
+    stream_percent_in_time: float
+    first_token_percent_in_time: float
+
+    @classmethod
+    def of(cls, loads: Sequence[Load], slo: dict[str, Any], begin: datetime, end: datetime) -> Self:
+        """Look at the stretch between two moments.
+
+        A stream counts as in time when it was at least as fast as the SLO says, whatever the percentile: the caller
+        compares the percentage with it.
+        """
+
+        def within(lines: Sequence[Line]) -> list[Line]:
+            return [line for line in lines if begin < moment(line) <= end]
+
+        ended = within([line for one in loads for line in one.streams()])
+        intervals = within([line for one in loads for line in one.intervals()])
+        seconds = (end - begin).total_seconds()
+        return cls(
+            streams=len(ended),
+            failed=[str(line["detail"]) for line in ended if line["end"] != "complete"],
+            offered_tokens_per_second=_total(intervals, "offered_tokens_per_second") / seconds,
+            served_tokens_per_second=_total(intervals, "served_tokens_per_second") / seconds,
+            stream_percent_in_time=_percent(
+                line["tokens_per_second"] >= slo["stream"]["tokensPerSecond"] for line in ended
+            ),
+            first_token_percent_in_time=_percent(
+                line["first_token_seconds"] * 1000 <= slo["timeToFirstToken"]["milliseconds"] for line in ended
+            ),
+        )
+
+
+def _total(intervals: Sequence[Line], rate: str) -> float:
+    return math.fsum(line[rate] * line["seconds"] for line in intervals)
+
+
+def _percent(in_time: Iterable[bool]) -> float:
+    known = list(in_time)
+    return 100 * sum(known) / len(known)

@@ -1,0 +1,61 @@
+from collections.abc import Generator, Iterator
+from uuid import uuid4
+
+import pytest
+
+from e2e.failures import BROKEN_AT, keep
+from e2e.figures import Figures
+from e2e.installation import install_operator, install_prometheus, require_cluster
+from e2e.kubectl import Kubectl
+from e2e.running_operator import RunningOperator
+
+FIGURES = pytest.StashKey[Figures]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = Figures()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash[FIGURES]
+    if figures.rows:
+        terminalreporter.section("figures of this run")
+        terminalreporter.write_line(figures.table())
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> Figures:
+    return pytestconfig.stash[FIGURES]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Kubectl:
+    kubectl = Kubectl()
+    require_cluster(kubectl)
+    return kubectl
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Kubectl) -> RunningOperator:
+    install_prometheus(cluster)
+    return install_operator(cluster)
+
+
+@pytest.fixture(scope="module")
+def namespace(request: pytest.FixtureRequest, cluster: Kubectl) -> Iterator[Kubectl]:
+    """A namespace of its own for each module; the next module does not wait until it is gone."""
+    promise = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    name = f"e2e-{promise}-{uuid4().hex[:6]}"
+    cluster("create", "namespace", name)
+    yield cluster.within(name)
+    cluster("delete", "namespace", name, "--wait=false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """After a failure, keep what the cluster looked like."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function) and item.parent is not None:
+        item.parent.stash.setdefault(BROKEN_AT, item.name)
+        report.sections.append(("cluster", f"resources, events and logs are in {keep(item.name, item.funcargs)}"))
+    return report

@@ -1,0 +1,1 @@
+"""The demo: one model on a kind cluster, load that comes and goes, and replicas that follow."""

@@ -1,0 +1,120 @@
+"""`make demo`: install, declare one model, put load on it, and watch replicas follow demand."""
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from e2e.clients_view import ClientsView
+from e2e.demo.display import showing
+from e2e.installation import NAMESPACE, helm_command, install_operator, install_prometheus, require_cluster
+from e2e.kubectl import KUBECONFIG, TOOLS, Kubectl
+from e2e.llmdeployment import MANIFEST, START_SECONDS, LLMDeployment
+from e2e.load_pod import start_load
+from e2e.recording import Recording, Sample, recording
+from e2e.running_operator import RunningOperator
+
+DEMO_NAMESPACE = "demo"
+RECORD = TOOLS / "e2e" / "demo.jsonl"
+PEAK_REPLICAS = 3.6
+"""Replicas' worth of load at the top: four replicas, with room for chance."""
+QUIET_REPLICAS = 0.7
+LIMIT_SECONDS = 420
+"""The show ends by then, whatever happens."""
+
+
+def main() -> None:
+    """Run the demo and leave the cluster as it is, for people to look around."""
+    console = Console(highlight=False)
+    kubectl = Kubectl()
+    require_cluster(kubectl)
+    operator = set_up(console, kubectl)
+    resource = declare(console, kubectl.within(DEMO_NAMESPACE))
+    with recording(operator, resource, RECORD) as recorded:
+        view = watch(console, resource, recorded)
+    summarize(console, recorded, view)
+
+
+def set_up(console: Console, kubectl: Kubectl) -> RunningOperator:
+    """Install Prometheus and the operator, saying how."""
+    say(console, "kubectl", "apply", "--filename", "e2e/prometheus")
+    install_prometheus(kubectl)
+    say(console, *helm_command())
+    return install_operator(kubectl)
+
+
+def declare(console: Console, kubectl: Kubectl) -> LLMDeployment:
+    """Apply the manifest in a namespace without yesterday's objects, and wait until the model serves."""
+    Kubectl()("delete", "namespace", DEMO_NAMESPACE, "--ignore-not-found")
+    Kubectl()("create", "namespace", DEMO_NAMESPACE)
+    manifest = MANIFEST.relative_to(Path.cwd())
+    say(console, *kubectl.command("apply", "--filename", str(manifest)))
+    console.print(kubectl("apply", "--filename", str(manifest)).strip())
+    resource = LLMDeployment(kubectl, "chat")
+    wait = ("wait", "llmdep/chat", "--for=condition=Ready", f"--timeout={START_SECONDS}s")
+    say(console, *kubectl.command(*wait))
+    console.print(kubectl(*wait).strip())
+    return resource
+
+
+def watch(console: Console, resource: LLMDeployment, recorded: Recording) -> ClientsView:
+    """Put load on the model and show what happens until the replicas have come and gone."""
+    one = recorded.capacity_of_a_replica()
+    console.print(f"\nA replica is worth {one:.1f} tokens/s. Load: one replica's worth, up to four, and down again.\n")
+    low, high = QUIET_REPLICAS * one, PEAK_REPLICAS * one
+    profile = f"{low:.1f}:30,{low:.1f}-{high:.1f}:80,{high:.1f}:60,{high:.1f}-{low:.1f}:40,{low:.1f}:{LIMIT_SECONDS}"
+    load = start_load(resource.kubectl, "load", profile=profile)
+    begun_at = datetime.now(UTC)
+    try:
+        show_until_quiet(console, recorded, full_scale=1.5 * high)
+    finally:
+        ended_at = load.stop()
+    slo = yaml.safe_load(MANIFEST.read_text())["spec"]["slo"]
+    return ClientsView.of([load], slo, begun_at, ended_at)
+
+
+def show_until_quiet(console: Console, recorded: Recording, full_scale: float) -> None:
+    """Show every sample until the fleet is back at one replica after the top, or the time is over."""
+    with showing(console, full_scale) as show:
+        while not is_over(recorded.samples):
+            recorded.next_sample()
+            show(recorded.samples)
+
+
+def is_over(samples: Sequence[Sample]) -> bool:
+    """Whether replicas have come and gone."""
+    last = samples[-1]
+    came = max(sample.ready_replicas for sample in samples) > 1
+    return (came and last.wanted_replicas == last.ready_replicas == 1) or last.elapsed_seconds > LIMIT_SECONDS
+
+
+def summarize(console: Console, recorded: Recording, view: ClientsView) -> None:
+    """Say what clients saw, and where to look on."""
+    most = max(sample.ready_replicas for sample in recorded.samples)
+    console.print(
+        f"\n{view.streams} streams, {len(view.failed)} failed; 1 to {most} replicas and back. "
+        f"{view.stream_percent_in_time:.0f} % of streams were as fast as promised, "
+        f"{view.first_token_percent_in_time:.0f} % of first tokens came in time.\n"
+    )
+    look = f"kubectl --namespace {DEMO_NAMESPACE}"
+    for what, command in (
+        ("the cluster", f"export KUBECONFIG={KUBECONFIG} PATH={TOOLS / 'bin'}:$PATH"),
+        ("the resource", f"{look} get llmdep chat --output yaml"),
+        ("its decisions", f"{look} get events --field-selector involvedObject.name=chat"),
+        ("the operator's log", f"kubectl --namespace {NAMESPACE} logs deployment/tokenpace"),
+        ("a picture", f"uv run python -m e2e.picture {RECORD.relative_to(Path.cwd())} docs/demo.svg"),
+        ("remove it all", "make clean"),
+    ):
+        console.print(f"  {what:20} {command}", soft_wrap=True)
+
+
+def say(console: Console, *command: str) -> None:
+    """Show a command as a person would type it."""
+    console.print(f"[bold]$ {shlex.join(command)}[/bold]", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Prometheus and the chart, installed into the cluster as a person would."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+from e2e.images import built_image
+from e2e.kubectl import ENVIRONMENT, Kubectl, KubectlError
+from e2e.running_operator import RunningOperator
+
+ROOT = Path(__file__).resolve().parent.parent
+RELEASE = "tokenpace"
+NAMESPACE = "tokenpace-system"
+PROMETHEUS_NAMESPACE = "monitoring"
+
+
+def require_cluster(kubectl: Kubectl) -> None:
+    """Fail with the cure where there is no cluster."""
+    try:
+        kubectl("get", "--raw", "/readyz")
+    except (KubectlError, OSError) as error:
+        raise RuntimeError(f"no cluster answers ({error}); `make cluster images` brings one up") from error
+
+
+def install_prometheus(kubectl: Kubectl) -> None:
+    """Apply Prometheus and wait until it answers."""
+    kubectl("apply", "--filename", str(ROOT / "e2e" / "prometheus"))
+    kubectl.within(PROMETHEUS_NAMESPACE)("rollout", "status", "deployment/prometheus", "--timeout=90s")
+
+
+def helm_command() -> list[str]:
+    """Return the command that installs or upgrades the chart: windows are short, everything else as delivered."""
+    repository, _, tag = built_image("operator").rpartition(":")
+    values = {
+        "image.repository": repository,
+        "image.tag": tag,
+        "tickSeconds": "2",
+        "prometheus.url": f"http://prometheus.{PROMETHEUS_NAMESPACE}:9090",
+        "prometheus.windowSeconds": "20",
+        "prometheus.staleAfterSeconds": "10",
+    }
+    sets = [f"--set={key}={value}" for key, value in values.items()]
+    chart = "charts/tokenpace"
+    return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={NAMESPACE}", "--create-namespace", *sets]
+
+
+def install_operator(kubectl: Kubectl) -> RunningOperator:
+    """Install the chart and wait until the operator is ready.
+
+    Raises:
+        RuntimeError: helm refused; the message is its own.
+    """
+    command = [*helm_command(), "--wait", "--timeout=120s"]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{shlex.join(command)}\n{done.stderr.strip()}")
+    return RunningOperator(kubectl.within(NAMESPACE))

@@ -1,0 +1,82 @@
+"""One LLMDeployment of a test or of the demo: its manifest, and what the cluster says of it."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.kubectl import Kubectl, Manifest
+from e2e.waiting import until
+
+MANIFEST = Path(__file__).parent / "demo" / "llmdeployment.yaml"
+"""What the demo applies; the tests change only what their promise is about."""
+
+START_SECONDS = 120
+"""Longest wait for a pod of this model; measured 8 to 25 s, depending on what else the two cores do."""
+
+
+def manifest(name: str, **changes: Mapping[str, Any]) -> Manifest:
+    """Return the demo's manifest under another name, with parts of its spec changed.
+
+    Each change is merged into the part of its name: ``slo={"stream": {...}}`` leaves the other targets as they are.
+    """
+    base: Manifest = yaml.safe_load(MANIFEST.read_text())
+    base["metadata"]["name"] = name
+    for part, change in changes.items():
+        base["spec"][part] = _merged(base["spec"].get(part, {}), change)
+    return base
+
+
+def _merged(base: Any, change: Any) -> Any:
+    if isinstance(base, Mapping) and isinstance(change, Mapping):
+        return {key: _merged(base.get(key), change[key]) if key in change else base[key] for key in {**base, **change}}
+    return copy.deepcopy(change)
+
+
+@dataclass(frozen=True, slots=True)
+class LLMDeployment:
+    """A resource in the cluster, and the objects that belong to it."""
+
+    kubectl: Kubectl
+    name: str
+
+    @property
+    def selector(self) -> str:
+        """What selects every object that the operator made for it."""
+        return f"tokenpace.dev/llmdeployment={self.name}"
+
+    def status(self) -> Manifest:
+        """Return its status; empty before the operator has written one."""
+        found = self.kubectl.get("llmdeployment", self.name) or {}
+        status: Manifest = found.get("status", {})
+        return status
+
+    def condition(self, kind: str) -> Manifest:
+        """Return one condition; empty where it is not there yet."""
+        conditions = self.status().get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == kind), {})
+
+    def until_condition(self, kind: str, status: str, *, seconds: float, reason: str | None = None) -> Manifest:
+        """Wait for a condition and return it."""
+        return until(
+            lambda: self.condition(kind),
+            lambda seen: seen.get("status") == status and reason in (None, seen["reason"]),
+            what=f"{kind} of {self.name} is {status}" + (f" for {reason}" if reason else ""),
+            seconds=seconds,
+        )
+
+    def wanted_replicas(self) -> int:
+        """Return the replicas that its workloads ask for, in the cluster's own words and not in the status's."""
+        return sum(workload["spec"]["replicas"] for workload in self.kubectl.list("deployments", self.selector))
+
+    def until_replicas(self, wanted: int, *, seconds: float) -> None:
+        """Wait until exactly so many replicas are asked for."""
+        until(
+            self.wanted_replicas,
+            lambda seen: seen == wanted,
+            what=f"{self.name} has {wanted} replicas",
+            seconds=seconds,
+        )

@@ -1,0 +1,132 @@
+"""Load from a pod inside the cluster: started, followed line by line, stopped."""
+
+import json
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from e2e.images import built_image
+from e2e.kubectl import TOOLS, Kubectl, Manifest
+from e2e.waiting import until
+
+Line = dict[str, Any]
+
+PROMPT_TOKENS = 32
+GENERATED_TOKENS = 16
+"""Short requests: at 20 tokens/s more than one arrives in a second, so that windows of 20 s are alike."""
+REPORT_SECONDS = 2.0
+_DRAIN_SECONDS = 60
+"""SIGTERM ends the arrivals; the streams in flight may end in peace for so long."""
+
+
+class Load:
+    """One generator: what it has said so far, one record a line."""
+
+    def __init__(self, kubectl: Kubectl, name: str, record_to: Path) -> None:
+        self.name = name
+        self.lines: list[Line] = []
+        self._kubectl = kubectl
+        self._record_to = record_to
+        self._reader = threading.Thread(target=self._read, name=f"log of {name}", daemon=True)
+
+    def begin(self) -> None:
+        """Wait until the generator has said its first word, so that load is on when the caller goes on."""
+        until(self._phase, lambda phase: phase not in {"", "Pending"}, what=f"{self.name} runs", seconds=60)
+        self._reader.start()
+        until(self.intervals, bool, what=f"{self.name} reports", seconds=30, every_seconds=0.2)
+
+    @property
+    def begun_at(self) -> datetime:
+        """When its arrivals began."""
+        first = self.intervals()[0]
+        return moment(first) - timedelta(seconds=first["seconds"])
+
+    def stop(self) -> datetime:
+        """End the arrivals and let the streams in flight end; return when the arrivals ended."""
+        ended_at = datetime.now(UTC)
+        self._kubectl("delete", "pod", self.name, "--ignore-not-found", f"--grace-period={_DRAIN_SECONDS}")
+        if self._reader.ident is not None:
+            self._reader.join(timeout=10)
+        return ended_at
+
+    def wait(self, seconds: float) -> Line:
+        """Wait until the profile is over and return the summary."""
+        return until(lambda: self.summary, bool, what=f"{self.name} has ended", seconds=seconds) or {}
+
+    @property
+    def summary(self) -> Line | None:
+        """The generator's last word, over the whole run; None while it goes on."""
+        return next((line for line in self.lines if line["kind"] == "summary"), None)
+
+    def intervals(self) -> Sequence[Line]:
+        """Return what clients saw, interval by interval."""
+        return [line for line in self.lines if line["kind"] == "interval"]
+
+    def streams(self) -> Sequence[Line]:
+        """Return what became of every stream that has ended."""
+        return [line for line in self.lines if line["kind"] == "stream"]
+
+    def _phase(self) -> str:
+        found = self._kubectl.get("pod", self.name) or {}
+        return str(found.get("status", {}).get("phase", ""))
+
+    def _read(self) -> None:
+        with (
+            self._kubectl.follow("logs", "--follow", f"pod/{self.name}") as logs,
+            self._record_to.open("w", encoding="utf-8") as record,
+        ):
+            for text in logs.stdout or ():
+                record.write(text)
+                self.lines.append(json.loads(text))
+
+
+def moment(line: Line) -> datetime:
+    """Return when a line was written."""
+    return datetime.fromisoformat(line["at"])
+
+
+def start_load(kubectl: Kubectl, name: str, *, profile: str, target: str = "chat") -> Load:
+    """Start a generator and return once it is at work.
+
+    Args:
+        kubectl: in the namespace of the model's Service.
+        name: of the pod.
+        profile: tokens/s and seconds, as in ``20:60,20-80:120``; what is offered does not wait for answers.
+        target: name of the LLMDeployment, which is its Service's name and its model's.
+    """
+    directory = TOOLS / "e2e" / "load"
+    directory.mkdir(parents=True, exist_ok=True)
+    kubectl.apply(_pod(name, profile, target))
+    started = Load(kubectl, name, directory / f"{kubectl.namespace}-{name}.jsonl")
+    started.begin()
+    return started
+
+
+def _pod(name: str, profile: str, target: str) -> Manifest:
+    flags = {
+        "url": f"http://{target}",
+        "model": target,
+        "profile": profile,
+        "max-tokens": GENERATED_TOKENS,
+        "prompt-tokens": PROMPT_TOKENS,
+        "report-seconds": REPORT_SECONDS,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "load"}},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": _DRAIN_SECONDS,
+            "containers": [
+                {
+                    "name": "load",
+                    "image": built_image("load"),
+                    "args": ["--log-streams", *(f"--{flag}={value}" for flag, value in flags.items())],
+                    "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+                }
+            ],
+        },
+    }

@@ -1,0 +1,111 @@
+"""What one LLMDeployment did over time: sampled from the operator's own metrics, kept as JSON lines."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from e2e.kubectl import KubectlError
+from e2e.llmdeployment import LLMDeployment
+from e2e.running_operator import RunningOperator
+from e2e.waiting import until
+
+_EVERY_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One look. Speeds in tokens/s; what is not known is None, never 0."""
+
+    elapsed_seconds: float
+    demand: float | None
+    served: float | None
+    capacity: float | None
+    stream: float | None
+    wanted_replicas: int
+    ready_replicas: int
+    slo_met: bool | None
+
+    @classmethod
+    def of(
+        cls, metrics: Mapping[tuple[str, frozenset[tuple[str, str]]], float], elapsed_seconds: float, **labels: str
+    ) -> Self:
+        """Pick one LLMDeployment, named by ``namespace`` and ``name``, out of the operator's metrics."""
+        mine = {name: value for (name, has), value in metrics.items() if labels.items() <= dict(has).items()}
+        slo_met = mine.get("tokenpace_slo_met")
+        return cls(
+            elapsed_seconds=round(elapsed_seconds, 1),
+            demand=mine.get("tokenpace_demand_tokens_per_second"),
+            served=mine.get("tokenpace_served_tokens_per_second"),
+            capacity=mine.get("tokenpace_capacity_tokens_per_second"),
+            stream=mine.get("tokenpace_stream_tokens_per_second"),
+            wanted_replicas=int(mine.get("tokenpace_desired_replicas", 0)),
+            ready_replicas=int(mine.get("tokenpace_ready_replicas", 0)),
+            slo_met=None if slo_met is None else bool(slo_met),
+        )
+
+
+class Recording:
+    """Samples of one LLMDeployment, taken by a thread of its own until it is stopped."""
+
+    def __init__(self, operator: RunningOperator, resource: LLMDeployment, record_to: Path) -> None:
+        self.samples: list[Sample] = []
+        self._operator = operator
+        self._labels = {"namespace": resource.kubectl.namespace, "name": resource.name}
+        self._record_to = record_to
+        self._begin = time.monotonic()
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Sample until stopped. A look that fails leaves a gap: the operator may be gone for a moment."""
+        self._record_to.parent.mkdir(parents=True, exist_ok=True)
+        with self._record_to.open("w", encoding="utf-8") as file:
+            while not self._stopped.wait(_EVERY_SECONDS):
+                try:
+                    metrics = self._operator.metrics()
+                except KubectlError:
+                    continue
+                sample = Sample.of(metrics, time.monotonic() - self._begin, **self._labels)
+                self.samples.append(sample)
+                file.write(json.dumps(asdict(sample)) + "\n")
+                file.flush()
+
+    def next_sample(self) -> Sample:
+        """Wait for a sample that is not there yet, and return it."""
+        before = len(self.samples)
+        until(lambda: len(self.samples), lambda number: number > before, what="a sample", seconds=60, every_seconds=0.2)
+        return self.samples[-1]
+
+    def capacity_of_a_replica(self) -> float:
+        """Return the tokens/s that the operator now holds one replica to be worth."""
+        sample = until(
+            self.next_sample, lambda one: one.capacity and one.ready_replicas, what="a known capacity", seconds=60
+        )
+        return (sample.capacity or 0.0) / sample.ready_replicas
+
+    def stop(self) -> None:
+        """Take no more samples."""
+        self._stopped.set()
+
+
+@contextmanager
+def recording(operator: RunningOperator, resource: LLMDeployment, record_to: Path) -> Iterator[Recording]:
+    """Record for as long as the context lasts."""
+    running = Recording(operator, resource, record_to)
+    thread = threading.Thread(target=running.run, name="recording")
+    thread.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+        thread.join()
+
+
+def read(recorded: Path) -> Sequence[Sample]:
+    """Read a recording back."""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in recorded.read_text(encoding="utf-8").splitlines()]
+    return [Sample(**line) for line in lines]

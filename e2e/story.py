@@ -1,0 +1,61 @@
+"""One LLMDeployment under load that comes and goes, watched by its clients, its operator and the API server at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from e2e.clients_view import ClientsView
+from e2e.kubectl import TOOLS, Manifest
+from e2e.llmdeployment import LLMDeployment
+from e2e.load_pod import Load, start_load
+from e2e.recording import Recording, recording
+from e2e.replica_history import ReplicaHistory, replica_history
+from e2e.running_operator import RunningOperator
+
+_LONGEST_SECONDS = 1800
+"""Every load is stopped long before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What the tests about one deployment share."""
+
+    resource: LLMDeployment
+    declared: Manifest
+    recording: Recording
+    history: ReplicaHistory
+    loads: dict[str, Load] = field(default_factory=dict)
+    """Every load that there has been, by name."""
+    offered: dict[str, float] = field(default_factory=dict)
+    """Tokens/s of the loads that are on now, by name."""
+
+    def add_load(self, name: str, tokens_per_second: float) -> datetime:
+        """Put a steady load on top of what there is; return when it began."""
+        profile = f"{tokens_per_second:.2f}:{_LONGEST_SECONDS}"
+        self.loads[name] = start_load(self.resource.kubectl, name, profile=profile)
+        self.offered[name] = tokens_per_second
+        return self.loads[name].begun_at
+
+    def end_load(self, name: str) -> datetime:
+        """Take a load away; return when nothing of it came any more."""
+        del self.offered[name]
+        return self.loads[name].stop()
+
+    def clients_view(self, begin: datetime, end: datetime) -> ClientsView:
+        """Return what the clients of all loads saw between two moments."""
+        return ClientsView.of(list(self.loads.values()), self.declared["spec"]["slo"], begin, end)
+
+
+@contextmanager
+def told(resource: LLMDeployment, declared: Manifest, operator: RunningOperator) -> Iterator[Story]:
+    """Apply a manifest and watch what becomes of it; in the end, stop every load."""
+    resource.kubectl.apply(declared)
+    record = TOOLS / "e2e" / f"{resource.kubectl.namespace}.jsonl"
+    with recording(operator, resource, record) as recorded, replica_history(resource) as history:
+        story = Story(resource=resource, declared=declared, recording=recorded, history=history)
+        try:
+            yield story
+        finally:
+            for name in story.offered:
+                story.loads[name].stop()
