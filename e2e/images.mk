@@ -1,0 +1,49 @@
+# The images that demo and tests run: each built when what goes into it changed, all loaded into the cluster.
+# Included by the top-level Makefile, which sets UV.
+
+built := .tools/images
+model_kinds := q8_0 q4_0
+
+# A file under .tools/images names the image that was built last; the end-to-end suite reads these variables.
+export OPERATOR_IMAGE = $(file < $(built)/operator)
+export MODEL_IMAGE = $(file < $(built)/llama-cpp-smollm2)
+export LOAD_IMAGE = $(file < $(built)/load)
+
+.PHONY: images wheels image
+
+images: cluster $(built)/operator $(built)/llama-cpp-smollm2 $(built)/load $(built)/prometheus ## Images of the operator, a model, its load and Prometheus, in the cluster
+	hack/load-image.sh $(OPERATOR_IMAGE) $(MODEL_IMAGE) $(LOAD_IMAGE) localhost/tokenpace/prometheus:test
+
+image: engine $(built)/operator ## The operator's image alone
+	@echo $(OPERATOR_IMAGE)
+
+wheels: dist/wheels/.locked ## The locked dependencies of the operator's image, and pip, in dist/wheels
+
+# For the Python of the images, whichever runs here; only wheels, so that no compiler is needed in an image.
+dist/wheels/.locked: uv.lock hack/versions.env | .venv/.synced
+	rm -rf $(@D) && mkdir -p $(@D)
+	$(UV) export --quiet --frozen --no-dev --no-emit-project --output-file $(@D)/requirements.txt
+	$(UV) tool run --quiet pip==$(PIP_VERSION) download --quiet --dest $(@D) --only-binary :all: \
+	  --python-version $(PYTHON_VERSION) $(foreach abi,2_28 2_17,--platform manylinux_$(abi)_$(machine)) \
+	  --platform manylinux2014_$(machine) --requirement $(@D)/requirements.txt
+	$(UV) tool run --quiet pip==$(PIP_VERSION) download --quiet --dest $(@D) pip==$(PIP_VERSION)
+	touch $@
+
+machine = $(shell uname -m | sed s/arm64/aarch64/)
+
+$(built)/operator: Dockerfile .dockerignore dist/wheels/.locked pyproject.toml $(shell find operator -name '*.py')
+	rm -f dist/tokenpace-*
+	$(UV) build --quiet --wheel --out-dir dist
+	e2e/build-image.sh operator Dockerfile .
+
+$(built)/load: e2e/load/Dockerfile .dockerignore dist/wheels/.locked $(wildcard e2e/load/loadgen/*.py)
+	e2e/build-image.sh load $< .
+
+$(built)/llama-cpp-smollm2: e2e/model/Dockerfile $(wildcard e2e/model/*.py e2e/model/*.sh) hack/versions.env | .venv/.synced
+	UV=$(UV) e2e/model/gather.sh $(built)/model $(model_kinds)
+	e2e/build-image.sh llama-cpp-smollm2 $< $(built)/model
+
+# The manifest names one tag, whatever the image is.
+$(built)/prometheus: e2e/prometheus/Dockerfile hack/versions.env
+	e2e/prometheus/image.sh localhost/tokenpace/prometheus:test
+	touch $@
