@@ -9,21 +9,21 @@ export KIND_NODE_IMAGE PYTHON_IMAGE SETUP TOKENPACE_CACHE
 .PHONY: tools engine cluster cluster-down clean distclean
 
 tools: ## kind, helm and kubectl at their pinned versions, in .tools/bin
-	hack/tools.sh
+	@hack/tools.sh
 
 engine:
-	hack/engine.sh up
+	@hack/engine.sh up
 
 cluster: tools engine ## A kind cluster; kept if it is there already
-	hack/cluster.sh up
+	@hack/cluster.sh up
 
 cluster-down: ## Delete the cluster; the engine goes on
-	hack/cluster.sh down
+	@hack/cluster.sh down
 
 clean: ## Delete the cluster and stop the engine, if we started it
-	! timeout 10 docker version > /dev/null 2>&1 || hack/cluster.sh down
-	hack/engine.sh down
-	rm -rf .tools
+	@! timeout 10 docker version > /dev/null 2>&1 || hack/cluster.sh down
+	@hack/engine.sh down
+	@rm -rf .tools
 
 distclean: clean ## Remove the cache as well: compiled programs, root file systems, the engine's images
-	rm -rf $(or $(TOKENPACE_CACHE),$(HOME)/.cache/tokenpace)
+	@rm -rf $(or $(TOKENPACE_CACHE),$(HOME)/.cache/tokenpace)

@@ -7,14 +7,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 exists() { [[ -n $(docker container ls --all --quiet --filter "label=io.x-k8s.kind.cluster=$cluster") ]]; }
 
+# healthy IMAGE
 healthy() {
-  [[ $(docker container inspect --format '{{.State.Running}} {{.Config.Image}}' "$cluster-control-plane" 2> /dev/null) == "true $1" ]] &&
+  local node
+  node=$(docker container inspect --format '{{.State.Status}} on {{.Config.Image}}' "$cluster-control-plane" 2>&1) &&
+    [[ $node == "running on $1" ]] &&
     kind export kubeconfig --name "$cluster" --quiet &&
     kubectl get --raw /readyz --request-timeout=10s > /dev/null 2>&1
 }
 
 up() {
-  local image
+  local image log=$root/.tools/kind-$cluster.log
   image=$("$root/hack/image.sh" node)
   if healthy "$image"; then
     say "cluster $cluster is up already"
@@ -22,7 +25,9 @@ up() {
   fi
   down
   say "creating cluster $cluster on $image (half a minute)"
-  kind create cluster --name "$cluster" --image "$image" --config "$root/e2e/cluster/kind.yaml" --quiet --wait 2m >&2
+  kind create cluster --name "$cluster" --image "$image" --config "$root/e2e/cluster/kind.yaml" --wait 2m \
+    > "$log" 2>&1 ||
+    die "$(tail -n 30 "$log")" "cluster $cluster did not come up; the whole log: $log"
   # Without them there is no Service and no name: tests would start in a cluster that is not one yet.
   kubectl --namespace kube-system rollout status --timeout 2m daemonset/kube-proxy deployment/coredns > /dev/null
   say "cluster $cluster is up: export KUBECONFIG=$KUBECONFIG"

@@ -14,7 +14,7 @@ answers() { timeout 10 docker version > /dev/null 2>&1; }
 # answer it: the tests' traffic would leave the machine, and a stranger's HTTP 404 would be taken for ours.
 guarded=(DOCKER-USER --destination "$SERVICE_CIDR" --jump REJECT)
 guard() {
-  [[ $EUID == 0 ]] && iptables --list DOCKER-USER > /dev/null 2>&1 || return 0
+  may_set_up && iptables --list DOCKER-USER > /dev/null 2>&1 || return 0
   iptables --check "${guarded[@]}" 2> /dev/null || iptables --insert "${guarded[@]}"
 }
 
@@ -26,17 +26,18 @@ start() {
     --add-runtime "lesscaps=$state/runc-lesscaps" --default-runtime lesscaps > "$state/dockerd.log" 2>&1 < /dev/null &
   local dockerd=$!
   until answers; do
-    kill -0 $dockerd 2> /dev/null || die "$(tail -n 20 "$state/dockerd.log")" "the Docker engine did not start; its log: $state/dockerd.log"
+    kill -0 $dockerd 2> /dev/null ||
+      die "$(tail -n 3 "$state/dockerd.log")" "the Docker engine did not start; its log: $state/dockerd.log"
     sleep 0.2
   done
 }
 
 up() {
   if ! answers; then
-    [[ -z ${DOCKER_HOST:-} ]] || die "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST: start it, or unset DOCKER_HOST"
+    [[ -z ${DOCKER_HOST:-} ]] || die "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST: start it, or unset that"
     may_set_up || die "no Docker engine answers. Start one, then try again:" \
       "  sudo systemctl start docker     # or, if there is none: sudo apt-get install docker.io"
-    say "no Docker engine answers: starting one of our own, with its data in $state (make clean stops it; SETUP=no forbids it)"
+    say "no Docker engine answers: starting one with its data in $state (make clean stops it; SETUP=no forbids it)"
     "$root/hack/install.sh" dockerd=docker.io docker=docker.io iptables capsh=libcap2-bin jq
     start
   fi
@@ -47,10 +48,13 @@ down() {
   local dockerd
   dockerd=$(cat "$pid_file" 2> /dev/null) && [[ $(cat "/proc/$dockerd/comm" 2> /dev/null) == dockerd ]] || return 0
   say "stopping our Docker engine (its images stay in $state; make distclean removes them)"
+  docker network prune --force > /dev/null
   kill "$dockerd"
   while [[ -d /proc/$dockerd ]]; do sleep 0.2; done
   iptables --delete "${guarded[@]}" 2> /dev/null || true
   ip link delete docker0 2> /dev/null || true
+  # One that was killed before it could tidy up leaves its data folder mounted on itself.
+  while mountpoint --quiet "$state/data"; do umount --recursive "$state/data"; done
 }
 
 case ${1:-} in

@@ -18,5 +18,5 @@ die() {
   exit 1
 }
 
-# Whether this machine may be set up. Never by sudo: a script that asks for a password surprises, one that does not, more.
+# Whether this machine may be set up. Never by sudo: a script that asks for a password surprises.
 may_set_up() { [[ $EUID == 0 && ${SETUP:-yes} != no ]]; }

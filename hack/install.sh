@@ -8,9 +8,9 @@ for wanted in "$@"; do
 done
 ((${#packages[@]})) || exit 0
 
-command="apt-get install --yes --no-install-recommends ${packages[*]}"
-may_set_up || die "missing on this machine: ${packages[*]}. Run this, then try again:" "  sudo $command"
-command -v apt-get > /dev/null || die "missing on this machine: ${packages[*]}; there is no apt-get to install them with"
+install=(apt-get install --yes --no-install-recommends "${packages[@]}")
+may_set_up || die "missing on this machine: ${packages[*]}. Run this, then try again:" "  sudo ${install[*]}"
+command -v apt-get > /dev/null || die "missing on this machine: ${packages[*]}, and apt-get to install them with"
 
 say "installing ${packages[*]} (Debian packages; SETUP=no forbids it)"
 # Packages of servers start them: an engine with its data elsewhere, or a Prometheus on a port that tests want.
@@ -22,6 +22,6 @@ if [[ ! -e $policy ]]; then
 fi
 log=$(mktemp)
 export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086 # a command line, to be split
-{ apt-get update && $command; } > "$log" 2>&1 < /dev/null || die "$(tail -n 20 "$log")" "failed: $command (whole log: $log)"
+{ apt-get update && "${install[@]}"; } > "$log" 2>&1 < /dev/null ||
+  die "$(tail -n 20 "$log")" "failed: ${install[*]}; the whole log: $log"
 rm "$log"

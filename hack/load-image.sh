@@ -4,7 +4,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 # The kubelet's store lists an image under its name and under its id; it is the engine's image if both are one digest.
 held=$(docker exec "$cluster-control-plane" ctr --namespace k8s.io images ls 2> /dev/null)
-digest() { awk -v name="$1" '$1 == name || $1 == "docker.io/" name || $1 == "docker.io/library/" name {print $3}' <<< "$held"; }
+digest() {
+  awk -v name="$1" '$1 == name || $1 == "docker.io/" name || $1 == "docker.io/library/" name {print $3}' <<< "$held"
+}
 
 changed=()
 for image in "$@"; do
@@ -12,5 +14,5 @@ for image in "$@"; do
   [[ -n $(digest "$id") && $(digest "$id") == $(digest "$image") ]] || changed+=("$image")
 done
 ((${#changed[@]})) || exit 0
-say "loading ${changed[*]} into cluster $cluster (2 seconds for each 100 MB)"
+say "loading ${changed[*]} into cluster $cluster (3 seconds for each 100 MB)"
 kind load docker-image --name "$cluster" --quiet "${changed[@]}"

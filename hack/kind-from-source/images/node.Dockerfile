@@ -8,15 +8,17 @@ COPY files/ /
 COPY containerd ctr containerd-shim-runc-v2 /usr/local/bin/
 COPY host-local loopback portmap ptp /opt/cni/bin/
 COPY kubeadm kubectl kubelet /usr/bin/
-COPY pods.conflist /etc/containerd/
+COPY pods.conflist pods.toml /etc/containerd/
 COPY default-cni.yaml /kind/manifests/
 ARG KUBERNETES_VERSION
 # The module cache drops the executable bits of kind's scripts. systemd must not start what only makes sense on a host.
 RUN chmod 755 /usr/local/bin/entrypoint /kind/bin/* \
- && printf %s "$KUBERNETES_VERSION" > /kind/version \
- && printf '\n[plugins."io.containerd.grpc.v1.cri".cni]\n  conf_template = "/etc/containerd/pods.conflist"\n' >> /etc/containerd/config.toml \
- && ctr oci spec | jq '.hooks.createContainer = [{path: "/kind/bin/mount-product-files.sh"}] | del(.process.rlimits)' > /etc/containerd/cri-base.json \
  && mkdir -p /etc/kubernetes/manifests \
+ && printf %s "$KUBERNETES_VERSION" > /kind/version \
+ && cat /etc/containerd/pods.toml >> /etc/containerd/config.toml \
+ && ctr oci spec \
+  | jq '.hooks.createContainer = [{path: "/kind/bin/mount-product-files.sh"}] | del(.process.rlimits)' \
+  > /etc/containerd/cri-base.json \
  && rm -f /etc/machine-id /etc/systemd/system/*.wants/* /lib/systemd/system/multi-user.target.wants/* \
       /lib/systemd/system/basic.target.wants/* /lib/systemd/system/local-fs.target.wants/* \
       /lib/systemd/system/sysinit.target.wants/systemd-tmpfiles-setup.service \
