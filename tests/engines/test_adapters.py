@@ -74,7 +74,7 @@ def test_every_field_of_the_template_is_one_of_kubernetes(adapter: EngineAdapter
     template = adapter.pod_template(launch)
     client = ApiClient()
     known = client.deserialize(json.dumps(template), "V1PodTemplateSpec", "application/json")
-    assert client.sanitize_for_serialization(known) == template
+    assert client.sanitize_for_serialization(known) == template  # type: ignore[no-untyped-call]
 
 
 def test_rendering_is_repeatable_and_shares_nothing(adapter: EngineAdapter, launch: Launch) -> None:

@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[FakeLlamaServer]:
     with FakeLlamaServer() as fake:
-        thread = Thread(target=fake.serve_forever)
+        thread = Thread(target=fake.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield fake
         fake.shutdown()

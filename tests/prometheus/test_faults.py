@@ -1,0 +1,301 @@
+"""What a broken Prometheus, or something else at its address, makes of a tick: one sentence, and never an exception."""
+
+import json
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tokenpace.api.variant import EngineType
+from tokenpace.engines.registry import ADAPTERS
+from tokenpace.planning.observation import Live
+from tokenpace.prometheus.client import Prometheus
+from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.settings import PrometheusSettings
+
+LLAMA_CPP = frozenset({EngineType.LLAMA_CPP})
+PROMETHEUS_TIME = 1000.0
+SECRET = "hunter2"  # noqa: S105 - no secret, what must not be seen
+
+Reply = Callable[["_Handler", str], None]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: "FakePrometheus"
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self)
+        (query,) = parse_qs(urlsplit(self.path).query).get("query", [""])
+        self.server.reply(self, query)
+
+    def send(self, body: bytes, status: int = 200, content_type: str = "application/json", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content_Type": content_type, "Content_Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class FakePrometheus(ThreadingHTTPServer):
+    """Something at Prometheus' address that answers as the test says."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requests: list[_Handler] = []
+        self.reply: Reply = healthy
+        self.closing = Event()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that have gone."""
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePrometheus]:
+    with FakePrometheus() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.closing.set()
+        server.shutdown()
+        thread.join()
+
+
+def working_pod() -> list[dict[str, Any]]:
+    labels = {"namespace": "team", "pod": "chat", "job": "pods", "instance": "chat:8080"}
+    return [
+        {
+            "metric": {"__name__": signal.metric, **labels},
+            "values": [[PROMETHEUS_TIME - 20, "10"], [PROMETHEUS_TIME - 5, "11"]],
+        }
+        for signal in ADAPTERS[EngineType.LLAMA_CPP].signals.values()
+    ]
+
+
+def result(query: str) -> Any:
+    return [PROMETHEUS_TIME, str(PROMETHEUS_TIME)] if query == "time()" else working_pod()
+
+
+def healthy(handler: _Handler, query: str) -> None:
+    handler.send(json.dumps({"status": "success", "data": {"result": result(query)}}).encode())
+
+
+def status(code: int, body: bytes = b"", **headers: str) -> Reply:
+    return lambda handler, _: handler.send(body, code, **headers)
+
+
+def body(text: bytes) -> Reply:
+    return lambda handler, _: handler.send(text)
+
+
+def data(value: Any) -> Reply:
+    return body(json.dumps({"status": "success", "data": value}).encode())
+
+
+def login_page(handler: _Handler, _: str) -> None:
+    handler.send(b"<html>Log in, please</html>", content_type="text/html")
+
+
+def truncated(handler: _Handler, _: str) -> None:
+    handler.send(b'{"status":"succ', Content_Length="1000")
+
+
+def silent(handler: _Handler, _: str) -> None:
+    handler.server.closing.wait()
+
+
+def dripping(handler: _Handler, _: str) -> None:
+    handler.send(b"", Content_Length="1000")
+    while not handler.server.closing.wait(0.1):
+        handler.wfile.write(b" ")
+
+
+def only_the_clock(reply: Reply) -> Reply:
+    return lambda handler, query: healthy(handler, query) if query == "time()" else reply(handler, query)
+
+
+async def ask(url: str, engines: frozenset[EngineType] = LLAMA_CPP, **settings: Any) -> MetricsAnswer:
+    prometheus = Prometheus(PrometheusSettings(url=url, **settings))
+    try:
+        return await prometheus.sample(engines)
+    finally:
+        await prometheus.close()
+
+
+NOT_PROMETHEUS = (
+    "answered with something else than Prometheus' JSON: is the address right, and is a login in front of it?"
+)
+
+
+@pytest.mark.parametrize("reach", [lambda reply: reply, only_the_clock], ids=["at-once", "after-the-clock"])
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        pytest.param(status(500), "answered HTTP 500", id="500"),
+        pytest.param(status(401), "answered HTTP 401", id="401"),
+        pytest.param(
+            status(503, b'{"status":"error","error":"query timed out"}'),
+            "answered HTTP 503: query timed out",
+            id="its-own-error",
+        ),
+        pytest.param(status(500, b'{"error": 5}'), "answered HTTP 500", id="odd-error"),
+        pytest.param(status(500, b"[" * 100_000), "answered HTTP 500", id="error-nested-too-deep"),
+        pytest.param(status(302, Location="http://127.0.0.1:1/"), "answered HTTP 302", id="redirect"),
+        pytest.param(login_page, NOT_PROMETHEUS, id="html"),
+        pytest.param(body(b""), NOT_PROMETHEUS, id="empty"),
+        pytest.param(body(b"null"), NOT_PROMETHEUS, id="null"),
+        pytest.param(body(b"[" * 100_000), NOT_PROMETHEUS, id="nested-too-deep"),
+        pytest.param(data(None), NOT_PROMETHEUS, id="no-data"),
+        pytest.param(data({"result": None}), NOT_PROMETHEUS, id="no-result"),
+        pytest.param(data({"result": ["text", "text"]}), NOT_PROMETHEUS, id="result-of-text"),
+        pytest.param(data({"result": [{"metric": {}}, {}]}), NOT_PROMETHEUS, id="series-without-labels"),
+        pytest.param(truncated, "broke off in the middle of its answer", id="truncated"),
+    ],
+)
+async def test_a_fault_is_one_sentence(
+    fake: FakePrometheus, reach: Callable[[Reply], Reply], reply: Reply, sentence: str
+) -> None:
+    fake.reply = reach(reply)
+    answer = await ask(fake.url, timeout_seconds=30)
+    assert answer == MetricsAnswer(samples={}, problems={EngineType.LLAMA_CPP: f"Prometheus at {fake.url} {sentence}"})
+
+
+@pytest.mark.parametrize("reach", [lambda reply: reply, only_the_clock], ids=["at-once", "after-the-clock"])
+@pytest.mark.parametrize("reply", [silent, dripping])
+async def test_nothing_is_waited_for_beyond_the_setting(
+    fake: FakePrometheus, reach: Callable[[Reply], Reply], reply: Reply
+) -> None:
+    fake.reply = reach(reply)
+    assert (await ask(fake.url, timeout_seconds=1)).problem == f"Prometheus at {fake.url} did not answer within 1 s"
+
+
+async def test_an_answer_is_no_problem(fake: FakePrometheus) -> None:
+    answer = await ask(fake.url)
+    assert answer.problem is None
+    assert isinstance(answer.samples["team", "chat"], Live)
+
+
+async def test_all_is_asked_for_one_moment_of_prometheus_own_clock(fake: FakePrometheus) -> None:
+    await ask(fake.url)
+    clock, window = (parse_qs(urlsplit(request.path).query) for request in fake.requests)
+    assert "time" not in clock
+    assert window["time"] == [f"{PROMETHEUS_TIME:.3f}"]
+
+
+async def test_a_partial_answer_is_used_and_said(fake: FakePrometheus) -> None:
+    def partial(handler: _Handler, query: str) -> None:
+        warnings = ["store eu-2 did not answer"]
+        payload = {"status": "success", "data": {"result": result(query)}, "warnings": warnings}
+        handler.send(json.dumps(payload, separators=(",", ":")).encode())
+
+    fake.reply = only_the_clock(partial)
+    answer = await ask(fake.url)
+    assert answer.problem == f"Prometheus at {fake.url} answered in part: store eu-2 did not answer"
+    assert isinstance(answer.samples["team", "chat"], Live)
+
+
+async def test_a_label_that_looks_like_a_warning_is_none(fake: FakePrometheus) -> None:
+    def labelled(handler: _Handler, _: str) -> None:
+        series = [{**one, "metric": {**one["metric"], "trap": '"warnings":["x"]'}} for one in working_pod()]
+        handler.send(json.dumps({"data": {"result": series}}, separators=(",", ":")).encode())
+
+    fake.reply = only_the_clock(labelled)
+    assert (await ask(fake.url)).problem is None
+
+
+async def test_a_port_where_nobody_listens(fake: FakePrometheus) -> None:
+    fake.shutdown()
+    fake.server_close()
+    answer = await ask(fake.url)
+    assert answer.problem == f"Prometheus at {fake.url} cannot be reached: Connection refused"
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    answer = await ask("http://prometheus.invalid:9090")
+    assert answer.problem is not None
+    assert answer.problem.startswith("Prometheus at http://prometheus.invalid:9090 cannot be reached: ")
+
+
+async def test_plain_http_where_tls_is_expected(fake: FakePrometheus) -> None:
+    answer = await ask(fake.url.replace("http", "https"))
+    assert answer.problem is not None
+    assert "offers no TLS that is trusted" in answer.problem
+
+
+async def test_one_engines_failure_does_not_touch_another(
+    fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llama_cpp = ADAPTERS[EngineType.LLAMA_CPP]
+    adapters = {EngineType.LLAMA_CPP: llama_cpp, EngineType.CUSTOM: _OtherEngine()}
+    monkeypatch.setattr("tokenpace.prometheus.client.ADAPTERS", adapters)
+    fake.reply = lambda handler, query: (status(500) if "other:tokens" in query else healthy)(handler, query)
+    answer = await ask(fake.url, frozenset(adapters))
+    assert answer.problems.keys() == {EngineType.CUSTOM}
+    assert isinstance(answer.samples["team", "chat"], Live)
+
+
+class _OtherEngine:
+    """A stand-in for a second engine."""
+
+    def __init__(self) -> None:
+        llama_cpp = ADAPTERS[EngineType.LLAMA_CPP]
+        self.signals = {"tokens": type(llama_cpp.signals["decodes"])("other:tokens")}
+
+
+async def test_an_engine_that_cannot_be_read_yet_is_said(fake: FakePrometheus) -> None:
+    answer = await ask(fake.url, frozenset({EngineType.TGI}))
+    assert answer.problem == "metrics of TGI are not supported yet"
+
+
+async def test_without_engines_only_the_clock_is_asked(fake: FakePrometheus) -> None:
+    assert await ask(fake.url, frozenset()) == MetricsAnswer(samples={}, problems={})
+
+
+async def test_a_rotated_token_is_used_at_once(fake: FakePrometheus, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    for token in ("first", "second"):
+        token_file.write_text(f"{token}\n")
+        await ask(fake.url, token_file=token_file)
+        assert fake.requests[-1].headers["Authorization"] == f"Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, ": No such file or directory"),
+        (b"", " is empty or has several lines"),
+        (f"{SECRET}\n{SECRET}".encode(), " is empty or has several lines"),
+        (f"{SECRET}\xff".encode("latin-1"), ": no ASCII text"),
+    ],
+)
+async def test_an_unusable_token_is_said_without_saying_it(
+    fake: FakePrometheus, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    token_file = tmp_path / "token"
+    if content is not None:
+        token_file.write_bytes(content)
+    answer = await ask(fake.url, token_file=token_file)
+    assert answer.problem == f"Prometheus at {fake.url} was not asked: token file {token_file}{reason}"
+
+
+async def test_a_missing_ca_file_is_said(fake: FakePrometheus, tmp_path: Path) -> None:
+    answer = await ask(fake.url.replace("http", "https"), ca_file=tmp_path / "absent.pem")
+    assert answer.problem is not None
+    assert "was not asked" in answer.problem
+    assert "absent.pem" in answer.problem
+
+
+async def test_headers_are_sent_and_never_said(fake: FakePrometheus) -> None:
+    fake.reply = status(401)
+    answer = await ask(fake.url, headers={"X-Scope-OrgID": SECRET})
+    assert fake.requests[0].headers["X-Scope-OrgID"] == SECRET
+    assert SECRET not in repr(answer)
