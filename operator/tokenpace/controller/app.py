@@ -22,7 +22,7 @@ from tokenpace.telemetry.metrics import OperatorMetrics
 
 log = structlog.get_logger(__name__)
 
-_WATCH_SECONDS = 300.0
+_WATCH_SECONDS = 300
 """kopf's watches are renewed this often: a silently dead connection is noticed at the latest then."""
 
 

@@ -14,7 +14,6 @@ from tokenpace.api.status import (
     LastDecision,
     LearnedSpeed,
     LLMDeploymentStatus,
-    SpeedSource,
     VariantStatus,
     speed,
 )
@@ -134,7 +133,7 @@ def _variant(name: str, facts: Facts, ready: Mapping[str, int]) -> VariantStatus
         replicas=facts.observation.replicas.get(name, 0),
         ready=ready.get(name, 0),
         capacity=speed(known.capacity_tokens_per_second) if known else None,
-        source=SpeedSource(known.source) if known and known.capacity_tokens_per_second is not None else None,
+        source=known.source if known and known.capacity_tokens_per_second is not None else None,
         lead_seconds=round(known.lead_seconds) if known else None,
         learned=facts.learned.get(name),
     )
@@ -175,9 +174,10 @@ def _ready(facts: Facts, ready: Mapping[str, int]) -> Finding:
     allowed = sum(ready.get(variant.name, 0) for variant in facts.declared.variants if variant.quality >= floor)
     manual = facts.declared.scaling.mode is Mode.MANUAL
     needed = facts.declared.replicas if manual else facts.declared.scaling.min_replicas
+    message = f"Serving replicas: {allowed}; at least {needed} must serve."
     if allowed >= needed:
-        return Finding(Verdict.TRUE, ReadyReason.SERVING, f"{allowed} replicas serve; at least {needed} must.")
-    return Finding(Verdict.FALSE, ReadyReason.TOO_FEW_REPLICAS, f"{allowed} replicas serve; at least {needed} must.")
+        return Finding(Verdict.TRUE, ReadyReason.SERVING, message)
+    return Finding(Verdict.FALSE, ReadyReason.TOO_FEW_REPLICAS, message)
 
 
 def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:

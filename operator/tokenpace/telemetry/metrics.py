@@ -109,7 +109,9 @@ class OperatorMetrics:
             "tokenpace_metrics_problems", "Ticks in which Prometheus gave no whole answer", registry=self.registry
         )
         self.failed_actions = Counter(
-            "tokenpace_failed_actions", "Writes to the cluster that failed, by outcome", ("outcome",),
+            "tokenpace_failed_actions",
+            "Writes to the cluster that failed, by outcome",
+            ("outcome",),
             registry=self.registry,
         )
         self.leader = Gauge("tokenpace_leader", "1 while this operator may write", registry=self.registry)
