@@ -29,9 +29,7 @@ def changed(**fields: Any) -> dict[str, Any]:
         pytest.param(changed(replicas=3), id="the fleet changed"),
         pytest.param(changed(observedGeneration=2), id="the spec changed"),
         pytest.param(changed(variants=[{**STATUS["variants"][0], "ready": 1}]), id="a replica stopped serving"),
-        pytest.param(
-            changed(conditions=[{**STATUS["conditions"][0], "status": "False"}]), id="a condition turned"
-        ),
+        pytest.param(changed(conditions=[{**STATUS["conditions"][0], "status": "False"}]), id="a condition turned"),
         pytest.param(
             changed(conditions=[{**STATUS["conditions"][0], "reason": "Other"}]), id="a condition has another reason"
         ),

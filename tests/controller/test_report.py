@@ -1,0 +1,177 @@
+"""The status says what was seen, planned and done."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tokenpace.api.conditions import ConditionType
+from tokenpace.api.reasons import DecisionReason, ReadyReason
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import Condition, LLMDeploymentStatus, SpeedSource
+from tokenpace.cluster.apply import Create, Outcome, Result
+from tokenpace.controller.report import Facts, build_status, invalid_status, refusals_of
+from tokenpace.planning.decision import Finding, Indicators, Plan, VariantSpeed, Verdict
+from tokenpace.planning.observation import Missing, Observation, Pod
+
+NOW = 1_795_000_000.0
+FINE = Finding(Verdict.TRUE, "Fine", "It is fine.")
+
+SPEC = LLMDeploymentSpec.model_validate(
+    {
+        "model": {"servedName": "chat", "contextTokens": 1024, "source": {"image": {"path": "/models"}}},
+        "slo": {"generationTokensPerSecond": 60},
+        "variants": [{"name": "q8", "engine": {"type": "LlamaCpp"}, "quality": "98.5"}],
+        "scaling": {"minReplicas": 2},
+    }
+)
+
+
+def pod(name: str, *, ready: bool = True, terminating: bool = False, trouble: str | None = None) -> Pod:
+    return Pod(
+        name=name,
+        variant="q8",
+        template_hash="h",
+        created_at_seconds=NOW - 60,
+        ready_since_seconds=NOW - 30 if ready else None,
+        terminating=terminating,
+        sample=Missing(),
+        trouble=trouble,
+    )
+
+
+def facts(*pods: Pod, replicas: int = 2, wanted: int = 2, **changes: Any) -> Facts:
+    plan = Plan(
+        fleet={"q8": wanted},
+        reason=DecisionReason.AT_TARGET,
+        message="Enough.",
+        numbers={},
+        indicators=Indicators(
+            demand_tokens_per_second=17.34,
+            served_tokens_per_second=None,
+            capacity_tokens_per_second=22.0,
+            stream_tokens_per_second=4.0,
+            waiting_requests=0.0,
+        ),
+        speeds={
+            "q8": VariantSpeed(capacity_tokens_per_second=11.0, lead_seconds=7.4, source=SpeedSource.LEARNED),
+        },
+        metrics_available=FINE,
+        slo_met=FINE,
+        slo_feasible=FINE,
+        scaling_limited=FINE,
+        traffic_unbalanced=FINE,
+    )
+    observation = Observation(
+        replicas={"q8": replicas}, template_hashes={"q8": "h"}, pods=pods, metrics_problem=None, tick_seconds=10
+    )
+    made = Facts(
+        name="chat",
+        generation=3,
+        declared=SPEC,
+        observation=observation,
+        plan=plan,
+        learned={},
+        refusals=(),
+        paused=False,
+    )
+    return replace(made, **changes)
+
+
+def condition(status: LLMDeploymentStatus, kind: ConditionType) -> Condition:
+    return next(one for one in status.conditions if one.type == kind)
+
+
+def reported(*pods: Pod, previous: LLMDeploymentStatus | None = None, **changes: Any) -> LLMDeploymentStatus:
+    return build_status(facts(*pods, **changes), previous or LLMDeploymentStatus(), NOW)
+
+
+def test_speeds_have_two_significant_digits() -> None:
+    assert reported(pod("a")).as_manifest()["tokensPerSecond"]["demand"] == "17"
+
+
+def test_a_speed_that_is_not_known_is_absent_and_not_zero() -> None:
+    assert "served" not in reported(pod("a")).as_manifest()["tokensPerSecond"]
+
+
+def test_a_pod_that_terminates_is_no_ready_replica() -> None:
+    assert reported(pod("a"), pod("b", terminating=True)).ready_replicas == 1
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        pytest.param((pod("a"), pod("b")), ("True", ReadyReason.SERVING), id="enough replicas serve"),
+        pytest.param((pod("a"),), ("False", ReadyReason.TOO_FEW_REPLICAS), id="too few replicas serve"),
+    ],
+)
+def test_ready_compares_serving_replicas_with_the_least_allowed(
+    pods: tuple[Pod, ...], expected: tuple[str, ReadyReason]
+) -> None:
+    ready = condition(reported(*pods), ConditionType.READY)
+    assert (ready.status, ready.reason) == expected
+
+
+def test_a_name_that_belongs_to_somebody_else_is_told_in_ready() -> None:
+    body = {"kind": "Service", "metadata": {"name": "chat", "namespace": "team"}}
+    refusals = refusals_of([Outcome(Create(body), Result.NAME_CONFLICT, "it exists")])
+    ready = condition(reported(pod("a"), pod("b"), refusals=refusals), ConditionType.READY)
+    assert (ready.reason, "Service team/chat" in ready.message) == (ReadyReason.NAME_CONFLICT, True)
+
+
+@pytest.mark.parametrize("result", [Result.CONFLICT, Result.UNAVAILABLE, Result.SKIPPED, Result.LEASE_NOT_HELD])
+def test_what_the_next_tick_tries_again_is_no_refusal(result: Result) -> None:
+    body = {"kind": "Service", "metadata": {"name": "chat", "namespace": "team"}}
+    assert refusals_of([Outcome(Create(body), result, "not now")]) == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        pytest.param(facts(pod("a"), pod("b")), "Settled", id="as decided"),
+        pytest.param(facts(pod("a"), pod("b", ready=False)), "ReplicasStarting", id="one is not ready"),
+        pytest.param(facts(pod("a"), wanted=1, replicas=1), "Settled", id="one is enough"),
+        pytest.param(facts(pod("a"), pod("b"), wanted=1), "ReplicasStopping", id="one too many"),
+        pytest.param(
+            facts(pod("a"), pod("b", ready=False, trouble="Unschedulable: no GPU")), "PodsInTrouble", id="no GPU"
+        ),
+        pytest.param(facts(pod("a"), paused=True), "Paused", id="paused"),
+    ],
+)
+def test_progressing_says_what_is_waited_for(made: Facts, reason: str) -> None:
+    status = build_status(made, LLMDeploymentStatus(), NOW)
+    assert condition(status, ConditionType.PROGRESSING).reason == reason
+
+
+def test_every_condition_is_of_the_generation_that_was_looked_at() -> None:
+    assert {one.observed_generation for one in reported(pod("a")).conditions} == {3}
+
+
+def test_the_same_decision_keeps_its_time() -> None:
+    first = reported(pod("a"))
+    second = build_status(facts(pod("a")), first, NOW + 600)
+    assert second.last_decision is not None
+    assert second.last_decision == first.last_decision
+
+
+def test_another_fleet_is_a_new_decision() -> None:
+    first = reported(pod("a"))
+    second = build_status(facts(pod("a"), wanted=3), first, NOW + 600)
+    assert first.last_decision is not None
+    assert second.last_decision is not None
+    assert (second.last_decision.time - first.last_decision.time).total_seconds() == 600
+
+
+def test_quality_is_that_of_the_variant_that_serves() -> None:
+    assert str(reported(pod("a")).quality) == "98.5"
+
+
+def test_without_a_serving_replica_no_variant_is_named() -> None:
+    assert reported(pod("a", ready=False)).variant is None
+
+
+def test_a_spec_that_cannot_be_read_leaves_the_rest_of_the_status_as_it_is() -> None:
+    before = reported(pod("a"), pod("b"))
+    after = invalid_status("chat", 4, "spec.slo: wrong", before, NOW + 1)
+    ready = condition(after, ConditionType.READY)
+    assert (ready.status, ready.reason, after.replicas) == ("False", ReadyReason.INVALID_SPEC, before.replicas)
