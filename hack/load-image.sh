@@ -3,7 +3,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 # The kubelet's store lists an image under its name and under its id; it is the engine's image if both are one digest.
-held=$(docker exec "$cluster-control-plane" ctr --namespace k8s.io images ls 2> /dev/null)
+held=$(docker exec "$cluster-control-plane" ctr --namespace k8s.io images ls 2> /dev/null) ||
+  die "cluster $cluster is not up: run make cluster"
 digest() {
   awk -v name="$1" '$1 == name || $1 == "docker.io/" name || $1 == "docker.io/library/" name {print $3}' <<< "$held"
 }
