@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tokenpace.api.variant import EngineType
+from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.planning.observation import Live
 from tokenpace.prometheus.client import Prometheus
@@ -70,15 +71,10 @@ def fake() -> Iterator[FakePrometheus]:
         thread.join()
 
 
-def working_pod() -> list[dict[str, Any]]:
-    labels = {"namespace": "team", "pod": "chat", "job": "pods", "instance": "chat:8080"}
-    return [
-        {
-            "metric": {"__name__": signal.metric, **labels},
-            "values": [[PROMETHEUS_TIME - 20, "10"], [PROMETHEUS_TIME - 5, "11"]],
-        }
-        for signal in ADAPTERS[EngineType.LLAMA_CPP].signals.values()
-    ]
+def working_pod(**labels: str) -> list[dict[str, Any]]:
+    target = {"namespace": "team", "pod": "chat", "job": "pods", "instance": "chat:8080"}
+    values = [[PROMETHEUS_TIME - 20, "10"], [PROMETHEUS_TIME - 5, "11"]]
+    return [{"metric": {**target, **labels}, "values": values}]
 
 
 def result(query: str) -> Any:
@@ -186,9 +182,11 @@ async def test_an_answer_is_no_problem(fake: FakePrometheus) -> None:
 
 async def test_all_is_asked_for_one_moment_of_prometheus_own_clock(fake: FakePrometheus) -> None:
     await ask(fake.url)
-    clock, window = (parse_qs(urlsplit(request.path).query) for request in fake.requests)
+    clock, *windows = (parse_qs(urlsplit(request.path).query) for request in fake.requests)
     assert "time" not in clock
-    assert window["time"] == [f"{PROMETHEUS_TIME:.3f}"]
+    assert [window["time"] for window in windows] == [[f"{PROMETHEUS_TIME:.3f}"]] * len(
+        ADAPTERS[EngineType.LLAMA_CPP].signals
+    )
 
 
 async def test_a_partial_answer_is_used_and_said(fake: FakePrometheus) -> None:
@@ -205,8 +203,8 @@ async def test_a_partial_answer_is_used_and_said(fake: FakePrometheus) -> None:
 
 async def test_a_label_that_looks_like_a_warning_is_none(fake: FakePrometheus) -> None:
     def labelled(handler: _Handler, _: str) -> None:
-        series = [{**one, "metric": {**one["metric"], "trap": '"warnings":["x"]'}} for one in working_pod()]
-        handler.send(json.dumps({"data": {"result": series}}, separators=(",", ":")).encode())
+        trapped = working_pod(trap='"warnings":["x"]')
+        handler.send(json.dumps({"data": {"result": trapped}}, separators=(",", ":")).encode())
 
     fake.reply = only_the_clock(labelled)
     assert (await ask(fake.url)).problem is None
@@ -247,8 +245,7 @@ class _OtherEngine:
     """A stand-in for a second engine."""
 
     def __init__(self) -> None:
-        llama_cpp = ADAPTERS[EngineType.LLAMA_CPP]
-        self.signals = {"tokens": type(llama_cpp.signals["decodes"])("other:tokens")}
+        self.signals = {"tokens": Signal("other:tokens")}
 
 
 async def test_an_engine_that_cannot_be_read_yet_is_said(fake: FakePrometheus) -> None:

@@ -1,6 +1,5 @@
 """Reading answers, without any server."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from tokenpace.engines.window import Window
 from tokenpace.planning.observation import Idle, Live, Missing, Reading, Stale
 from tokenpace.prometheus.connection import MALFORMED
 from tokenpace.prometheus.queries import window_query
-from tokenpace.prometheus.samples import MetricsAnswer, read_samples, sample_of
+from tokenpace.prometheus.samples import MetricsAnswer, read_samples, read_series, sample_of
 from tokenpace.prometheus.settings import PrometheusSettings
 
 SETTINGS = PrometheusSettings(window_seconds=60, stale_after_seconds=45)
@@ -40,6 +39,7 @@ class StandInEngine:
         raise NotImplementedError
 
     def read(self, window: Window) -> Reading | None:
+        window = window.complete({"tokens"})
         if window.seconds <= 0:
             return None
         tokens = sum(after["tokens"] - before["tokens"] for before, after in window.steps({"tokens"}))
@@ -52,59 +52,56 @@ class StandInEngine:
         )
 
 
-def series(metric: str, *values: tuple[float, object], **labels: str) -> dict[str, Any]:
+def series(*values: tuple[float, object], **labels: str) -> dict[str, Any]:
     target = {"namespace": "team", "pod": "chat", "job": "pods", "instance": "a"}
-    return {"metric": {"__name__": metric, **target, **labels}, "values": [list(value) for value in values]}
+    return {"metric": {**target, **labels}, "values": [list(value) for value in values]}
 
 
-def tokens(*values: tuple[float, object], **labels: str) -> dict[str, Any]:
-    return series("engine:tokens_total", *values, **{"mode": "decode", **labels})
-
-
-def read(*result: dict[str, Any], at: float = 100.0) -> Any:
-    return sample_of(read_samples(result, StandInEngine(), at, SETTINGS), "team", "chat")
+def read(tokens: list[dict[str, Any]], running: list[dict[str, Any]] | None = None, at: float = 100.0) -> Any:
+    answered = {"tokens": read_series(tokens, SETTINGS), "running": read_series(running or [], SETTINGS)}
+    return sample_of(read_samples(answered, StandInEngine(), at, SETTINGS), "team", "chat")
 
 
 def test_series_of_one_scrape_are_added_up_over_other_labels() -> None:
-    sample = read(tokens((80, "0"), (90, "20"), rank="0"), tokens((80, "0"), (90, "30"), rank="1"))
+    sample = read([series((80, "0"), (90, "20"), rank="0"), series((80, "0"), (90, "30"), rank="1")])
     assert sample.reading.generated_tokens_per_second == 5.0
 
 
-def test_only_series_with_the_signals_labels_count() -> None:
-    sample = read(tokens((80, "0"), (90, "20")), tokens((80, "0"), (90, "900"), mode="prefill"))
-    assert sample.reading.generated_tokens_per_second == 2.0
-
-
 def test_of_two_jobs_the_one_with_more_scrapes_is_taken() -> None:
-    fuller = tokens((70, "0"), (80, "10"), (90, "20"), job="one")
-    assert read(fuller, tokens((75, "5"), (95, "25"), job="two")).reading.window_seconds == 20
+    fuller = series((70, "0"), (80, "10"), (90, "20"), job="one")
+    assert read([fuller, series((75, "5"), (95, "25"), job="two")]).reading.window_seconds == 20
 
 
 def test_of_two_jobs_with_as_many_scrapes_the_newer_is_taken() -> None:
-    sample = read(tokens((50, "0"), (60, "0"), job="one"), tokens((80, "0"), (90, "20"), job="two"))
+    sample = read([series((50, "0"), (60, "0"), job="one"), series((80, "0"), (90, "20"), job="two")])
     assert sample.reading.generated_tokens_per_second == 2.0
+
+
+def test_a_scrape_that_was_stored_between_two_queries_is_whole_next_time() -> None:
+    """The newest scrape is there for tokens and not yet for streams: both mean the same two scrapes before it."""
+    sample = read([series((80, "0"), (90, "20"))], [series((80, "3"), (90, "5"), (95, "9"))])
+    assert sample.reading.window_seconds == 10
 
 
 @pytest.mark.parametrize(
     ("running", "kind"), [("1", Live), ("0", Idle)], ids=["a-stream-without-tokens-is-work", "nothing-to-do-is-idle"]
 )
 def test_idle_is_told_from_working(running: str, kind: type) -> None:
-    still = tokens((80, "5"), (90, "5"))
-    assert isinstance(read(still, series("engine:running", (80, running), (90, running))), kind)
+    assert isinstance(read([series((80, "5"), (90, "5"))], [series((80, running), (90, running))]), kind)
 
 
 @pytest.mark.parametrize(("age", "kind"), [(45.0, Live), (45.5, Stale)])
 def test_a_pod_is_stale_after_the_setting(age: float, kind: type) -> None:
-    assert isinstance(read(tokens((80, "0"), (90, "20")), at=90 + age), kind)
+    assert isinstance(read([series((80, "0"), (90, "20"))], at=90 + age), kind)
 
 
 @pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "", "ten", "1e999"])
 def test_a_value_that_is_no_number_is_passed_over(text: str) -> None:
-    assert read(tokens((70, "0"), (80, text), (90, "20"))).reading.generated_tokens_per_second == 1.0
+    assert read([series((70, "0"), (80, text), (90, "20"))]).reading.generated_tokens_per_second == 1.0
 
 
 def test_a_reading_beyond_all_numbers_is_none() -> None:
-    assert read(tokens((80, "-1.7e308"), (90, "1.7e308"))) == Missing()
+    assert read([series((80, "1e308"), (90, "1.7e308"))], [series((80, "1.7e308"), (90, "1.7e308"))]) == Missing()
 
 
 def test_problems_of_several_engines_are_one_sentence_and_each_said_once() -> None:
@@ -123,10 +120,8 @@ SERIES = st.fixed_dictionaries(
             JSON,
             st.fixed_dictionaries(
                 {
-                    "__name__": st.sampled_from(["engine:tokens_total", "engine:running", "other"]),
                     "namespace": st.one_of(st.just("team"), JSON),
                     "pod": st.one_of(st.just("chat"), JSON),
-                    "mode": st.just("decode"),
                 }
             ),
         ),
@@ -138,14 +133,15 @@ SERIES = st.fixed_dictionaries(
 @given(st.one_of(JSON, st.lists(SERIES, max_size=4)))
 def test_every_answer_is_read_or_refused_as_malformed(result: Any) -> None:
     try:
-        samples = read_samples(result, StandInEngine(), 100.0, SETTINGS)
+        answered = read_series(result, SETTINGS)
     except MALFORMED:
         return
+    samples = read_samples({"tokens": answered, "running": {}}, StandInEngine(), 100.0, SETTINGS)
     assert all(isinstance(sample, Live | Idle | Stale) for sample in samples.values())
 
 
-def test_one_query_asks_for_every_signal_of_every_named_pod() -> None:
+def test_a_query_asks_for_one_signal_of_every_named_pod() -> None:
     settings = PrometheusSettings(window_seconds=90, namespace_label="ns", extra_matchers={"cluster": 'a"b'})
-    assert window_query(StandInEngine().signals.values(), settings) == (
-        '{__name__=~"engine:running|engine:tokens_total",ns!="",pod!="",cluster=' + json.dumps('a"b') + "}[90s]"
+    assert window_query(StandInEngine.signals["tokens"], settings) == (
+        'engine:tokens_total{ns!="",pod!="",mode="decode",cluster="a\\"b"}[90s]'
     )

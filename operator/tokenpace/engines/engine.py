@@ -63,7 +63,7 @@ class EngineAdapter(Protocol):
     drain_seconds: int
     """Longest time that running requests are waited for when a pod ends."""
     signals: Mapping[str, Signal]
-    """What `read` needs, by the adapter's own names. One query asks for all of them, for all pods.
+    """What `read` needs, by the adapter's own names. Their number is what a tick costs, whatever that of the pods.
 
     A metric that was renamed between versions is two signals, and `read` takes the one that is there.
     """

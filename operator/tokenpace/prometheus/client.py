@@ -7,19 +7,18 @@ from functools import partial
 from typing import TypeVar
 
 from tokenpace.api.variant import EngineType
-from tokenpace.engines.engine import EngineAdapter
+from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
-from tokenpace.planning.observation import Sample
 from tokenpace.prometheus.connection import MALFORMED, MetricsError, ask, not_prometheus
 from tokenpace.prometheus.queries import CLOCK, window_query
-from tokenpace.prometheus.samples import MetricsAnswer, PodKey, read_samples
+from tokenpace.prometheus.samples import MetricsAnswer, Series, read_samples, read_series
 from tokenpace.prometheus.settings import PrometheusSettings
 
 T = TypeVar("T")
 
 
 class Prometheus:
-    """The samples of all pods, one query for each engine type.
+    """The samples of all pods, one query for each signal of the engine types in use.
 
     All queries of a tick are evaluated at one moment of Prometheus' own clock, which is asked for first: a clock of
     ours that is a minute off would otherwise make every pod stale, or hide the newest scrapes.
@@ -35,7 +34,7 @@ class Prometheus:
         """Return what is known of every pod of these engines. Never raises for what Prometheus does.
 
         Args:
-            engine_types: engines in use; one query each.
+            engine_types: engines in use.
             at_seconds: moment of the past to evaluate at, in Unix seconds; None for Prometheus' now.
         """
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
@@ -57,11 +56,15 @@ class Prometheus:
         adapter = ADAPTERS.get(engine_type)
         if adapter is None:
             return MetricsAnswer(samples={}, problems={engine_type: f"metrics of {engine_type} are not supported yet"})
+        questions = [partial(self._ask_signal, signal, at_seconds) for signal in adapter.signals.values()]
         try:
-            samples, warning = await self._within(deadline, partial(self._ask_engine, adapter, at_seconds))
+            answers = await asyncio.gather(*(self._within(deadline, question) for question in questions))
         except MetricsError as error:
             return MetricsAnswer(samples={}, problems={engine_type: str(error)})
-        return MetricsAnswer(samples=samples, problems={engine_type: warning} if warning else {})
+        series = {name: one for name, (one, _) in zip(adapter.signals, answers, strict=True)}
+        samples = await asyncio.to_thread(read_samples, series, adapter, at_seconds, self._settings)
+        partial_because = next((warning for _, warning in answers if warning), None)
+        return MetricsAnswer(samples=samples, problems={engine_type: partial_because} if partial_because else {})
 
     async def _within(self, deadline: float, question: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -80,10 +83,10 @@ class Prometheus:
         except MALFORMED as error:
             raise not_prometheus(self._settings) from error
 
-    def _ask_engine(self, adapter: EngineAdapter, at_seconds: float) -> tuple[dict[PodKey, Sample], str | None]:
-        """Blocking, parsing included: 8,000 pods answer with 22 MB, and reading those takes a second."""
-        answer = ask(self._settings, window_query(adapter.signals.values(), self._settings), at_seconds)
+    def _ask_signal(self, signal: Signal, at_seconds: float) -> tuple[Series, str | None]:
+        """Blocking, parsing included. Return the signal's series, and why they may be partial."""
+        answer = ask(self._settings, window_query(signal, self._settings), at_seconds)
         try:
-            return read_samples(answer.result, adapter, at_seconds, self._settings), answer.warning
+            return read_series(answer.result, self._settings), answer.warning
         except MALFORMED as error:
             raise not_prometheus(self._settings) from error

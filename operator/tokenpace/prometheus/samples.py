@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from tokenpace.api.variant import EngineType
-from tokenpace.engines.engine import EngineAdapter, Signal
+from tokenpace.engines.engine import EngineAdapter
 from tokenpace.engines.window import Scrape, Window
 from tokenpace.planning.observation import Idle, Live, Missing, Reading, Sample, Stale
 from tokenpace.prometheus.settings import PrometheusSettings
@@ -14,8 +14,11 @@ from tokenpace.prometheus.settings import PrometheusSettings
 PodKey = tuple[str, str]
 """Namespace and name of a pod."""
 
-_Scrapes = dict[float, dict[str, float]]
-"""Values by signal, by timestamp."""
+Target = tuple[str, str]
+"""Job and instance: who scraped, and where."""
+
+Series = Mapping[PodKey, Mapping[Target, Mapping[float, float]]]
+"""One signal of every pod: value by timestamp, by target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +41,35 @@ def sample_of(samples: Mapping[PodKey, Sample], namespace: str, pod: str) -> Sam
     return samples.get((namespace, pod), Missing())
 
 
-def read_samples(
-    result: Iterable[Mapping[str, Any]], adapter: EngineAdapter, at_seconds: float, settings: PrometheusSettings
-) -> dict[PodKey, Sample]:
-    """Return the samples in the answer to a `window_query`, evaluated at `at_seconds` of Prometheus' clock.
+def read_series(result: Iterable[Mapping[str, Any]], settings: PrometheusSettings) -> Series:
+    """Return the answer to a `window_query`, small: 8,000 pods give 3 MB of JSON for each signal.
 
-    A pod whose scrapes do not suffice for a reading is left out: it counts as having no series.
+    Series of one target are added up, scrape by scrape. Values that are NaN, infinite or no numbers are left out.
 
     Raises:
-        TypeError, ValueError, LookupError, AttributeError: the result is not shaped like Prometheus'.
+        MALFORMED: the result is not shaped like Prometheus'.
     """
-    windows = _windows(result, adapter.signals, settings)
-    read = ((pod, _sample(window, adapter, at_seconds, settings)) for pod, window in windows)
+    pods: dict[PodKey, dict[Target, dict[float, float]]] = {}
+    for series in result:
+        labels = series["metric"]
+        pod = labels[settings.namespace_label], labels[settings.pod_label]
+        target = labels.get("job", ""), labels.get("instance", "")
+        values = pods.setdefault(pod, {}).setdefault(target, {})
+        for at, value in _finite(series["values"]):
+            values[at] = values.get(at, 0.0) + value
+    return pods
+
+
+def read_samples(
+    series: Mapping[str, Series], adapter: EngineAdapter, at_seconds: float, settings: PrometheusSettings
+) -> dict[PodKey, Sample]:
+    """Return the samples in what was answered for each signal, at a moment of Prometheus' clock.
+
+    A pod whose scrapes do not suffice for a reading is left out: it counts as having no series.
+    """
+    pods = {pod for signal in series.values() for pod in signal}
+    windows = ((pod, _window({name: signal.get(pod, {}) for name, signal in series.items()})) for pod in pods)
+    read = ((pod, _sample(window, adapter, at_seconds, settings)) for pod, window in windows if window.scrapes)
     return {pod: sample for pod, sample in read if sample is not None}
 
 
@@ -60,9 +80,14 @@ def _sample(
     if age_seconds > settings.stale_after_seconds:
         return Stale(age_seconds)
     reading = adapter.read(window)
-    if reading is None or not all(math.isfinite(number) for number in astuple(reading) if number is not None):
+    if reading is None or not _is_finite(reading):
         return None
     return Live(reading) if _works(reading) else Idle(reading)
+
+
+def _is_finite(reading: Reading) -> bool:
+    numbers = (getattr(reading, field.name) for field in fields(reading))
+    return all(number is None or math.isfinite(number) for number in numbers)
 
 
 def _works(reading: Reading) -> bool:
@@ -76,41 +101,23 @@ def _works(reading: Reading) -> bool:
     )
 
 
-def _windows(
-    result: Iterable[Mapping[str, Any]], signals: Mapping[str, Signal], settings: PrometheusSettings
-) -> Iterator[tuple[PodKey, Window]]:
-    """Yield each pod with its scrapes.
+def _window(signals: Mapping[str, Mapping[Target, Mapping[float, float]]]) -> Window:
+    """Return one pod's scrapes.
 
     A pod that two jobs scrape has two sets of them. One set is taken, the one with more scrapes, because adding
     them up would double the load, and two clocks in one series would look like restarts.
     """
-    for pod, targets in _scrapes_by_target(result, signals, settings).items():
-        scrapes = max(targets.values(), key=lambda scrapes: (len(scrapes), max(scrapes)))
-        yield pod, Window(tuple(Scrape(at, scrapes[at]) for at in sorted(scrapes)))
-
-
-def _scrapes_by_target(
-    result: Iterable[Mapping[str, Any]], signals: Mapping[str, Signal], settings: PrometheusSettings
-) -> dict[PodKey, dict[tuple[str, str], _Scrapes]]:
-    pods: dict[PodKey, dict[tuple[str, str], _Scrapes]] = {}
-    for series in result:
-        labels = series["metric"]
-        names = [name for name, signal in signals.items() if _belongs(labels, signal)]
-        pod = labels[settings.namespace_label], labels[settings.pod_label]
-        target = labels.get("job", ""), labels.get("instance", "")
-        for at, value in _finite(series["values"]):
-            values = pods.setdefault(pod, {}).setdefault(target, {}).setdefault(at, {})
-            for name in names:
-                values[name] = values.get(name, 0.0) + value
-    return pods
-
-
-def _belongs(labels: Mapping[str, str], signal: Signal) -> bool:
-    return labels["__name__"] == signal.metric and signal.labels.items() <= labels.items()
+    targets: dict[Target, dict[float, dict[str, float]]] = {}
+    for name, by_target in signals.items():
+        for target, values in by_target.items():
+            scrapes = targets.setdefault(target, {})
+            for at, value in values.items():
+                scrapes.setdefault(at, {})[name] = value
+    chosen = max(targets.values(), key=lambda scrapes: (len(scrapes), max(scrapes, default=0.0)), default={})
+    return Window(tuple(Scrape(at, chosen[at]) for at in sorted(chosen)))
 
 
 def _finite(values: Iterable[tuple[Any, Any]]) -> Iterator[tuple[float, float]]:
-    """Yield timestamps and values, without those that are NaN, infinite or no numbers at all."""
     for at, text in values:
         try:
             value = float(text)
