@@ -90,7 +90,8 @@ def test_weights_in_another_image_are_copied_before_the_engine_starts(start: Sta
         source={"image": {"reference": "weights:1", "path": "/w", "file": "a.gguf"}}, resources={"limits": {"cpu": 1}}
     )
     (copy,) = LlamaCpp().pod_template(launch)["spec"]["initContainers"]
-    assert (copy["image"], copy["command"]) == ("weights:1", ["cp", "-RL", "/w/.", "/models"])
+    assert (copy["image"], copy["command"]) == ("weights:1", ["cp", "-RL", "/w/.", "/copied-weights"])
+    assert copy["volumeMounts"] == [{"name": "models", "mountPath": "/copied-weights"}]
     assert copy["resources"]["limits"] == {"cpu": "1"}
     assert flag(launch, "--model") == "/models/a.gguf"
 

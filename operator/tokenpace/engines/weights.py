@@ -11,6 +11,9 @@ MODELS_DIRECTORY = "/models"
 
 MODELS_VOLUME = "models"
 
+_COPY_DIRECTORY = "/copied-weights"
+"""Where an init container sees the volume: a mount at `MODELS_DIRECTORY` would hide weights that an image has there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
@@ -69,8 +72,8 @@ def _from_image(image: ImageSource) -> Weights:
     copy = {
         "name": "copy-weights",
         "image": image.reference,
-        "command": ["cp", "-RL", f"{image.path.rstrip('/')}/.", MODELS_DIRECTORY],
-        "volumeMounts": [{"name": MODELS_VOLUME, "mountPath": MODELS_DIRECTORY}],
+        "command": ["cp", "-RL", f"{image.path.rstrip('/')}/.", _COPY_DIRECTORY],
+        "volumeMounts": [{"name": MODELS_VOLUME, "mountPath": _COPY_DIRECTORY}],
     }
     return Weights(
         directory=MODELS_DIRECTORY,
