@@ -33,7 +33,10 @@ class Window:
         return self.scrapes[-1].at_seconds - self.scrapes[0].at_seconds if self.scrapes else 0.0
 
     def complete(self, signals: Collection[str]) -> "Window":
-        """Return the scrapes that saw all of these signals. The newest may not have: it was stored between two queries."""
+        """Return the scrapes that saw all of these signals.
+
+        The newest may not have: signals are asked for one by one, and it may have been stored in between.
+        """
         return Window(tuple(scrape for scrape in self.scrapes if all(name in scrape.values for name in signals)))
 
     def steps(self, counters: Collection[str]) -> tuple[tuple[Values, Values], ...]:
