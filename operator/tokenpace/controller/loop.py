@@ -95,6 +95,7 @@ class Loop:
         self._memories: dict[str, Memory] = {}
         self._wanted = asyncio.Event()
         self._acted = False
+        self._metrics_problem: str | None = None
         self.last_pass_monotonic_seconds = monotonic()
 
     def wake(self) -> None:
@@ -143,14 +144,21 @@ class Loop:
         readables = [found for resource in resources if (found := await self._read(resource)) is not None]
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
         answer = await self._prometheus.sample(engines)
-        if answer.problem is not None:
-            self._metrics.metrics_problems.inc()
+        self._note(answer.problem)
         gate = asyncio.Semaphore(self._settings.concurrent_resources)
         decided = await asyncio.gather(*(self._serve_guarded(one, answer, gate) for one in readables))
         self._metrics.fleet.replace(one for one in decided if one is not None)
         uids = {resource["metadata"]["uid"] for resource in resources}
         self._memories = {uid: memory for uid, memory in self._memories.items() if uid in uids}
         self._reporter.forget_all_but(uids)
+
+    def _note(self, problem: str | None) -> None:
+        """Count what is wrong with Prometheus at every tick, and log it when it changes."""
+        if problem is not None:
+            self._metrics.metrics_problems.inc()
+        if problem != self._metrics_problem:
+            self._metrics_problem = problem
+            log.warning("metrics unavailable", why=problem) if problem else log.info("metrics available again")
 
     async def _read(self, resource: dict[str, Any]) -> Readable | None:
         """Return the resource with its spec, or report why it cannot be run and return None."""

@@ -28,7 +28,9 @@ def observe(
         answer: what Prometheus said in this tick.
         tick_seconds: interval of the loop.
     """
-    problems = [problem for engine, problem in answer.problems.items() if engine in engines]
+    # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
+    answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
+    problems = [problem for engine, problem in answer.problems.items() if engine in engines and not answered]
     return Observation(
         replicas=observed_replicas(holdings.deployments),
         template_hashes=hashes,
