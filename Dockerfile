@@ -23,7 +23,9 @@ LABEL org.opencontainers.image.title="tokenpace" \
       org.opencontainers.image.description="Holds a large language model on Kubernetes at a declared speed in tokens per second" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/tokenpace /opt/tokenpace
+# USER: kopf asks for the name of the user that it runs as, and 65532 has none.
 ENV PATH=/opt/tokenpace/bin:$PATH \
+    USER=tokenpace \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /home/tokenpace
