@@ -36,8 +36,9 @@ def configure(level: str, stream: TextIO = sys.stderr) -> None:
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(levels[level])
-    # kopf tells of every event it handles at INFO: with thousands of resources that drowns the decisions.
-    logging.getLogger("kopf").setLevel(max(levels[level], logging.WARNING))
+    # At INFO kopf tells of every event that it handles, and its web server of every probe: both drown the decisions.
+    for chatty in ("kopf", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(max(levels[level], logging.WARNING))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
