@@ -1,0 +1,304 @@
+"""The difference between what should be and what is: actions as values first, carried out after.
+
+Content is written by server-side apply, size by the scale subresource, so that the two never undo each other:
+
+- An apply without replicas, of an object that is not there, means one replica: a pod, and a GPU, that nobody asked
+  for. So what is applied says ``replicas: 0`` as long as that is what is there, and nothing once it is not; an applied
+  object carries the UID of the one that was observed, without which an apply brings a deleted object back.
+- Nothing is created by POST. Its field manager would own every field of the template besides the apply, and an
+  environment variable or volume that the user removes would stay in the pods for ever.
+
+Every write carries the resourceVersion that it was decided on, so that of two operators only one succeeds. What was
+measured, and against which server: docs/decisions/0041.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol
+
+from tokenpace.api.names import VARIANT_LABEL
+from tokenpace.cluster.client import ApiClient, ApiError
+from tokenpace.cluster.comparison import covers
+from tokenpace.cluster.kinds import Kind, Object, kind_of
+from tokenpace.cluster.mirror import controller_uid
+
+
+class Target(NamedTuple):
+    """The object that an action is about."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.kind} {self.namespace}/{self.name}"
+
+
+def target_of(body: Object) -> Target:
+    """Return which object a body describes."""
+    return Target(kind_of(body), body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Bring an object into being, a workload with zero replicas."""
+
+    body: Object
+
+    @property
+    def target(self) -> Target:
+        """The object that comes into being."""
+        return target_of(self.body)
+
+    def __str__(self) -> str:
+        return f"create {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Put the content of an object right, if it still is as it was observed. Replicas stay."""
+
+    body: Object
+    observed: Object
+
+    @property
+    def target(self) -> Target:
+        """The object that is changed."""
+        return target_of(self.body)
+
+    def __str__(self) -> str:
+        return f"apply {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Give a workload its size, if it still is as it was observed.
+
+    ``resource_version`` is None for a workload that the action before this one creates.
+    """
+
+    target: Target
+    from_replicas: int
+    to_replicas: int
+    resource_version: str | None
+
+    def __str__(self) -> str:
+        return f"scale {self.target} from {self.from_replicas} to {self.to_replicas}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a workload that has no pods any more, if it still is as it was observed."""
+
+    target: Target
+    uid: str
+    resource_version: str
+
+    def __str__(self) -> str:
+        return f"delete {self.target}"
+
+
+Action = Create | Apply | Scale | Delete
+
+
+class Result(StrEnum):
+    """What became of an action."""
+
+    DONE = "Done"
+    CONFLICT = "Conflict"
+    """The object is no longer as it was observed: the next tick decides anew."""
+    NAME_CONFLICT = "NameConflict"
+    """An object of that name belongs to somebody else: it is left alone."""
+    FORBIDDEN = "Forbidden"
+    """Access rules, a quota or a policy of the cluster say no."""
+    INVALID = "Invalid"
+    """The API server cannot accept the object as it is declared."""
+    UNAVAILABLE = "Unavailable"
+    """No answer, or a temporary refusal. It may have happened all the same: the next tick sees."""
+    LEASE_NOT_HELD = "LeaseNotHeld"
+    """Another operator may be writing."""
+    SKIPPED = "Skipped"
+    """The object that it is about was not created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An action, what became of it, and why in the API server's own words where there are any."""
+
+    action: Action
+    result: Result
+    message: str = ""
+
+
+class _NotDoneError(Exception):
+    """An action that ends without a refusal by the API server."""
+
+    def __init__(self, result: Result, message: str) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+_BY_STATUS: dict[int | None, Result] = {
+    HTTPStatus.BAD_REQUEST: Result.INVALID,
+    HTTPStatus.UNAUTHORIZED: Result.FORBIDDEN,
+    HTTPStatus.FORBIDDEN: Result.FORBIDDEN,
+    HTTPStatus.NOT_FOUND: Result.CONFLICT,
+    HTTPStatus.CONFLICT: Result.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY: Result.INVALID,
+}
+
+_NOT_OF_THE_TYPE = ("failed to create typed patch object", "failed to convert new object")
+"""How a server-side apply refuses unknown fields and values of the wrong type: as an internal error, status 500."""
+
+
+class WritePermission(Protocol):
+    """What `tokenpace.cluster.lease.Lease` grants."""
+
+    def may_write(self) -> bool:
+        """Tell whether a write may be sent now."""
+
+
+def difference(
+    resource: Mapping[str, Any],
+    desired: Iterable[Object],
+    observed: Iterable[Object],
+    fleet: Mapping[str, int],
+) -> tuple[Action, ...]:
+    """Return what must be done; nothing for an LLMDeployment that is being deleted.
+
+    Args:
+        resource: the LLMDeployment.
+        desired: its objects as they should be.
+        observed: objects as they are; those that the LLMDeployment does not control are passed over.
+        fleet: replicas by variant. A variant that is not in it keeps its replicas. One that is in it with 0 and has
+            no desired object any more is deleted once its pods are gone.
+    """
+    metadata = resource["metadata"]
+    if "deletionTimestamp" in metadata:
+        return ()
+    ours = {target_of(one): one for one in observed if controller_uid(one) == metadata["uid"]}
+    actions: list[Action] = []
+    for body in desired:
+        actions += _bring_about(body, ours.pop(target_of(body), None), fleet)
+    for _, leftover in sorted(ours.items(), key=lambda item: item[0][1:]):
+        actions += _retire(leftover, fleet)
+    return tuple(actions)
+
+
+def _bring_about(body: Object, live: Object | None, fleet: Mapping[str, int]) -> Iterator[Action]:
+    if live is None:
+        yield Create(body)
+        yield from _resize(body, 0, None, fleet)
+    elif "deletionTimestamp" not in live["metadata"]:
+        if not covers(live, body):
+            yield Apply(body, live)
+        yield from _resize(live, live["spec"].get("replicas", 0), live["metadata"]["resourceVersion"], fleet)
+
+
+def _retire(live: Object, fleet: Mapping[str, int]) -> Iterator[Action]:
+    """Empty and then remove what is no longer declared, as far as the plan has come with that."""
+    metadata = live["metadata"]
+    if "deletionTimestamp" in metadata:
+        return
+    replicas = live["spec"].get("replicas", 0)
+    yield from _resize(live, replicas, metadata["resourceVersion"], fleet)
+    empty = replicas == 0 and not live.get("status", {}).get("replicas")
+    if empty and fleet.get(_variant_of(live)) == 0:
+        yield Delete(target_of(live), metadata["uid"], metadata["resourceVersion"])
+
+
+def _resize(body: Object, replicas: int, version: str | None, fleet: Mapping[str, int]) -> Iterator[Action]:
+    wanted = fleet.get(_variant_of(body), replicas)
+    if wanted != replicas:
+        yield Scale(target_of(body), replicas, wanted, version)
+
+
+def _variant_of(body: Object) -> str:
+    """Return the variant of a workload; Services and budgets have none, and no fleet names the empty one."""
+    variant: str = body["metadata"]["labels"].get(VARIANT_LABEL, "")
+    return variant
+
+
+async def execute(actions: Sequence[Action], client: ApiClient, lease: WritePermission) -> tuple[Outcome, ...]:
+    """Carry out actions one after another and return what became of each. Never raises but when cancelled."""
+    latest: dict[Target, Object] = {}
+    return tuple([await _attempt(action, latest, client, lease) for action in actions])
+
+
+async def _attempt(action: Action, latest: dict[Target, Object], client: ApiClient, lease: WritePermission) -> Outcome:
+    if not lease.may_write():
+        return Outcome(action, Result.LEASE_NOT_HELD, "the lease is not held, so another operator may be writing")
+    try:
+        latest[action.target] = await _perform(action, latest.get(action.target), client)
+    except _NotDoneError as end:
+        return Outcome(action, end.result, str(end))
+    except ApiError as error:
+        return Outcome(action, _result_of(error), error.message)
+    return Outcome(action, Result.DONE)
+
+
+def _result_of(error: ApiError) -> Result:
+    if error.message.startswith(_NOT_OF_THE_TYPE):
+        return Result.INVALID
+    return _BY_STATUS.get(error.status, Result.UNAVAILABLE)
+
+
+async def _perform(action: Action, latest: Object | None, client: ApiClient) -> Object:
+    """Carry out one action and return the object as it is then.
+
+    Args:
+        action: what to do.
+        latest: the object as an earlier action of the same run left it.
+        client: the API server.
+    """
+    kind, namespace, name = action.target
+    match action:
+        case Create(body):
+            return await _create(body, client)
+        case Apply(body, observed):
+            return await client.apply(_addressed(body, observed))
+        case Scale(target, from_replicas, to_replicas, observed_version):
+            version = observed_version if latest is None else latest["metadata"]["resourceVersion"]
+            if version is None:
+                raise _NotDoneError(Result.SKIPPED, f"{target} was not created")
+            if latest is not None and latest["spec"]["replicas"] != from_replicas:
+                raise _NotDoneError(Result.CONFLICT, f"{target} has other replicas than were observed")
+            patch = {"metadata": {"resourceVersion": version}, "spec": {"replicas": to_replicas}}
+            return await client.patch(kind, namespace, name, patch, subresource="scale")
+        case Delete(_, uid, version):
+            await client.delete(kind, namespace, name, uid=uid, resource_version=version)
+            return {}
+
+
+async def _create(body: Object, client: ApiClient) -> Object:
+    """Create an object, or put one right that is ours and merely lost the labels that the mirror selects by.
+
+    Raises:
+        _NotDoneError: the name belongs to somebody else.
+    """
+    target = target_of(body)
+    try:
+        live = await client.get(*target)
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        return await client.apply(_addressed(body, _NOTHING))
+    if controller_uid(live) != controller_uid(body):
+        message = f"{target} exists and does not belong to this LLMDeployment; rename one of the two"
+        raise _NotDoneError(Result.NAME_CONFLICT, message)
+    return await client.apply(_addressed(body, live))
+
+
+_NOTHING: Object = {"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 0}}
+"""What an object is before it is there. No object ever has version 1, so an apply that carries it creates or fails."""
+
+
+def _addressed(body: Object, live: Object) -> Object:
+    """Return the body so that it can change this object, as it is now, and no other."""
+    address = {key: live["metadata"][key] for key in ("uid", "resourceVersion") if key in live["metadata"]}
+    addressed = {**body, "metadata": {**body["metadata"], **address}}
+    if "template" in body["spec"] and live["spec"]["replicas"] == 0:
+        addressed["spec"] = {**body["spec"], "replicas": 0}
+    return addressed
