@@ -95,6 +95,8 @@ class Loop:
         self._memories: dict[str, Memory] = {}
         self._wanted = asyncio.Event()
         self._acted = False
+        self._failures: dict[str, set[tuple[str, str, str]]] = {}
+        """By resource, what was not done in the last tick: told once, not at every tick."""
         self._metrics_problem: str | None = None
         self.last_pass_monotonic_seconds = monotonic()
 
@@ -149,7 +151,9 @@ class Loop:
         decided = await asyncio.gather(*(self._serve_guarded(one, answer, gate) for one in readables))
         self._metrics.fleet.replace(one for one in decided if one is not None)
         uids = {resource["metadata"]["uid"] for resource in resources}
-        self._memories = {uid: memory for uid, memory in self._memories.items() if uid in uids}
+        for remembered in (self._memories, self._failures):
+            for gone in remembered.keys() - uids:
+                del remembered[gone]
         self._reporter.forget_all_but(uids)
 
     def _note(self, problem: str | None) -> None:
@@ -233,12 +237,13 @@ class Loop:
             entry.info(made.message)
         else:
             entry.debug(made.message)
-        for outcome in outcomes:
-            if outcome.result is not Result.DONE:
-                self._metrics.failed_actions.labels(outcome=outcome.result).inc()
-                log.warning(
-                    "action not done", **where, action=str(outcome.action), result=outcome.result, why=outcome.message
-                )
+        failed = [outcome for outcome in outcomes if outcome.result is not Result.DONE]
+        for outcome in failed:
+            self._metrics.failed_actions.labels(outcome=outcome.result).inc()
+        told = {(str(outcome.action), outcome.result, outcome.message) for outcome in failed}
+        for action, result, why in sorted(told - self._failures.get(metadata["uid"], set())):
+            log.warning("action not done", **where, action=action, result=result, why=why)
+        self._failures[metadata["uid"]] = told
 
 
 def _engines_of(spec: LLMDeploymentSpec) -> frozenset[EngineType]:
