@@ -5,7 +5,7 @@ observe (a constant number of queries) -> estimate and plan (pure) -> act (actio
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ class Loop:
         self._memories: dict[str, Memory] = {}
         self._wanted = asyncio.Event()
         self._acted = False
-        self._failures: dict[str, set[tuple[str, str, str]]] = {}
+        self._failures: dict[str, set[tuple[str, Result, str]]] = {}
         """By resource, what was not done in the last tick: told once, not at every tick."""
         self._metrics_problem: str | None = None
         self.last_pass_monotonic_seconds = monotonic()
@@ -152,8 +152,7 @@ class Loop:
         self._metrics.fleet.replace(one for one in decided if one is not None)
         uids = {resource["metadata"]["uid"] for resource in resources}
         for remembered in (self._memories, self._failures):
-            for gone in remembered.keys() - uids:
-                del remembered[gone]
+            _keep_only(remembered, uids)
         self._reporter.forget_all_but(uids)
 
     def _note(self, problem: str | None) -> None:
@@ -258,3 +257,9 @@ def _status_of(resource: Mapping[str, Any]) -> LLMDeploymentStatus:
         return LLMDeploymentStatus.model_validate(resource.get("status", {}))
     except ValueError:
         return LLMDeploymentStatus()
+
+
+def _keep_only(remembered: MutableMapping[str, Any], uids: Collection[str]) -> None:
+    """Forget what belongs to resources that are gone."""
+    for gone in remembered.keys() - set(uids):
+        del remembered[gone]
