@@ -5,9 +5,9 @@ observe (a constant number of queries) -> estimate and plan (pure) -> act (actio
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -35,6 +35,7 @@ from tokenpace.prometheus.samples import MetricsAnswer
 from tokenpace.telemetry.metrics import Decided, OperatorMetrics
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 _STANDBY_SECONDS = 1.0
 """How often an operator that may not act yet looks again."""
@@ -94,6 +95,7 @@ class Loop:
         )
         self._memories: dict[str, Memory] = {}
         self._wanted = asyncio.Event()
+        self._gate = asyncio.Semaphore(settings.concurrent_resources)
         self._acted = False
         self._failures: dict[str, set[tuple[str, Result, str]]] = {}
         """By resource, what was not done in the last tick: told once, not at every tick."""
@@ -143,12 +145,12 @@ class Loop:
             for resource in self.mirrors.resources.objects.values()
             if "deletionTimestamp" not in resource["metadata"]
         ]
-        readables = [found for resource in resources if (found := await self._read(resource)) is not None]
+        found = await asyncio.gather(*(self._guarded(resource, self._read(resource)) for resource in resources))
+        readables = [one for one in found if one is not None]
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
         answer = await self._prometheus.sample(engines)
         self._note(answer.problem)
-        gate = asyncio.Semaphore(self._settings.concurrent_resources)
-        decided = await asyncio.gather(*(self._serve_guarded(one, answer, gate) for one in readables))
+        decided = await asyncio.gather(*(self._guarded(one.resource, self._serve(one, answer)) for one in readables))
         self._metrics.fleet.replace(one for one in decided if one is not None)
         uids = {resource["metadata"]["uid"] for resource in resources}
         for remembered in (self._memories, self._failures):
@@ -180,12 +182,12 @@ class Loop:
             memory = recall(status)
         return Readable(resource, declared, spec, status, memory)
 
-    async def _serve_guarded(self, one: Readable, answer: MetricsAnswer, gate: asyncio.Semaphore) -> Decided | None:
-        """Serve one resource. Whatever goes wrong is logged with its name and ends here."""
-        metadata = one.resource["metadata"]
-        async with gate:
+    async def _guarded(self, resource: dict[str, Any], work: Awaitable[T]) -> T | None:
+        """Do some work for one resource. Whatever goes wrong is logged with its name and ends here."""
+        metadata = resource["metadata"]
+        async with self._gate:
             try:
-                return await self._serve(one, answer)
+                return await work
             except Exception:
                 log.exception("resource failed", namespace=metadata["namespace"], name=metadata["name"])
                 return None
