@@ -1,7 +1,130 @@
 import asyncio
-from collections.abc import Iterator
+import copy
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Self
 
 import pytest
+
+from tokenpace.api import names
+from tokenpace.cluster.client import ApiError
+from tokenpace.cluster.kinds import Kind, kind_of
+
+Fault = Callable[[str], Awaitable[None]]
+
+
+async def _no_fault(_: str) -> None:
+    pass
+
+
+class FakeApiServer:
+    """An API server in memory, for faults: names, resource versions, and calls that fail, hang or are the last one.
+
+    It has the methods of `ApiClient`. Every call awaits ``before`` and ``after`` it has its effect, with its name.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[Kind, str, str], dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.before: Fault = _no_fault
+        self.after: Fault = _no_fault
+        self._versions = itertools.count(1)
+
+    def connection(self) -> Self:
+        """Return another way to the same server, with faults of its own."""
+        other = type(self)()
+        other.objects, other._versions = self.objects, self._versions
+        return other
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
+        async def found() -> dict[str, Any]:
+            return self._found((kind, namespace, name))
+
+        return await self._call(f"get {kind.plural}", found)
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        async def created() -> dict[str, Any]:
+            key = _key(body)
+            if key in self.objects:
+                raise ApiError(409, "AlreadyExists", f"{body['metadata']['name']} already exists")
+            return self._store(key, copy.deepcopy(body))
+
+        return await self._call(f"create {kind_of(body).plural}", created)
+
+    async def apply(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Replace all but unnamed replicas, as tests/apiserver measures it: what is not there is created, with one."""
+
+        async def applied() -> dict[str, Any]:
+            key, metadata = _key(body), body["metadata"]
+            live = self.objects.get(key)
+            if live is not None:
+                self._check_version(live, metadata)
+            elif "uid" in metadata:
+                raise ApiError(409, "Conflict", "uid mismatch: no existing object was found")
+            else:
+                live = {"metadata": {}, "spec": {"replicas": 1} if "template" in body["spec"] else {}}
+            kept = {"replicas": live["spec"]["replicas"]} if "replicas" in live["spec"] else {}
+            changed = {**live, **copy.deepcopy(body)}
+            changed["metadata"] = {**live["metadata"], **metadata}
+            changed["spec"] = {**kept, **changed["spec"]}
+            return self._store(key, changed)
+
+        return await self._call(f"apply {kind_of(body).plural}", applied)
+
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: dict[str, Any], *, subresource: str = ""
+    ) -> dict[str, Any]:
+        async def patched() -> dict[str, Any]:
+            live = self._found((kind, namespace, name))
+            self._check_version(live, patch["metadata"])
+            return self._store((kind, namespace, name), _merged(live, patch))
+
+        return await self._call(f"patch {kind.plural} {subresource}".strip(), patched)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str) -> None:
+        async def deleted() -> dict[str, Any]:
+            live = self._found((kind, namespace, name))
+            self._check_version(live, {"resourceVersion": resource_version})
+            assert live["metadata"]["uid"] == uid
+            return self.objects.pop((kind, namespace, name))
+
+        await self._call(f"delete {kind.plural}", deleted)
+
+    async def _call(self, name: str, effect: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        self.calls.append(name)
+        await self.before(name)
+        answer = copy.deepcopy(await effect())
+        await self.after(name)
+        return answer
+
+    def _found(self, key: tuple[Kind, str, str]) -> dict[str, Any]:
+        if key not in self.objects:
+            raise ApiError(404, "NotFound", f"{key[2]} not found")
+        return self.objects[key]
+
+    def _check_version(self, live: dict[str, Any], metadata: dict[str, Any]) -> None:
+        if metadata.get("resourceVersion") != live["metadata"].get("resourceVersion"):
+            raise ApiError(409, "Conflict", "the object has been modified")
+
+    def _store(self, key: tuple[Kind, str, str], body: dict[str, Any]) -> dict[str, Any]:
+        version = next(self._versions)
+        uid = body["metadata"].get("uid", f"uid-{version}")
+        metadata = {**body["metadata"], "uid": uid, "resourceVersion": str(version)}
+        self.objects[key] = {**body, "metadata": metadata}
+        return self.objects[key]
+
+
+def _merged(live: Any, patch: Any) -> Any:
+    """RFC 7386, section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = {**live} if isinstance(live, dict) else {}
+    merged.update({key: _merged(merged.get(key), value) for key, value in patch.items()})
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _key(body: dict[str, Any]) -> tuple[Kind, str, str]:
+    return kind_of(body), body["metadata"]["namespace"], body["metadata"]["name"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,3 +137,41 @@ def _loop_of_the_main_thread() -> Iterator[None]:
     asyncio.set_event_loop(loop)
     yield
     loop.close()
+
+
+@pytest.fixture
+def fake() -> FakeApiServer:
+    return FakeApiServer()
+
+
+@pytest.fixture
+def resource() -> dict[str, Any]:
+    """An LLMDeployment of two variants, as the API server stores it."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"name": "chat", "namespace": "shop", "uid": "uid-of-chat", "resourceVersion": "7"},
+        "spec": {
+            "model": {
+                "servedName": "chat",
+                "contextTokens": 2048,
+                "source": {"volume": {"claimName": "weights", "path": "/", "file": "q8.gguf"}},
+            },
+            "slo": {"generationTokensPerSecond": 60},
+            "variants": [
+                {
+                    "name": "q8",
+                    "quantization": "q8_0",
+                    "engine": {"type": "LlamaCpp", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
+                    "resources": {"limits": {"cpu": "0.5", "memory": "1.5Gi"}},
+                },
+                {
+                    "name": "q4",
+                    "quality": "97.5",
+                    "quantization": "q4_0",
+                    "engine": {"type": "LlamaCpp"},
+                    "source": {"volume": {"claimName": "weights", "path": "/", "file": "q4.gguf"}},
+                },
+            ],
+        },
+    }

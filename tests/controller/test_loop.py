@@ -1,0 +1,232 @@
+"""One tick: what it does to the cluster, and that nothing that fails for one resource touches another."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tokenpace.api.names import PAUSED_ANNOTATION
+from tokenpace.api.variant import EngineType
+from tokenpace.cluster.client import ApiError
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, EVENTS, LLM_DEPLOYMENTS, SERVICES, Kind
+from tokenpace.controller.loop import Loop
+from tokenpace.controller.mirrors import Holdings
+from tokenpace.controller.settings import Settings
+from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.telemetry.metrics import OperatorMetrics
+
+
+class FakeMirrors:
+    """Mirrors that are always up to date with the API server in memory."""
+
+    def __init__(self, fake: Any) -> None:
+        self._fake = fake
+        self.synced = True
+
+    @property
+    def resources(self) -> "FakeMirrors":
+        return self
+
+    @property
+    def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:
+        return {key[1:]: body for key, body in self._fake.objects.items() if key[0] == LLM_DEPLOYMENTS}
+
+    def holdings(self, resource: Mapping[str, Any]) -> Holdings:
+        return Holdings(
+            deployments=tuple(self._owned(resource, DEPLOYMENTS)),
+            others=(*self._owned(resource, SERVICES), *self._owned(resource, DISRUPTION_BUDGETS)),
+            pods=(),
+        )
+
+    def _owned(self, resource: Mapping[str, Any], kind: Kind) -> Iterator[dict[str, Any]]:
+        for key, body in self._fake.objects.items():
+            owners = {reference["uid"] for reference in body["metadata"].get("ownerReferences", ())}
+            if key[0] == kind and resource["metadata"]["uid"] in owners:
+                yield copy.deepcopy(body)
+
+
+class Permission:
+    def __init__(self, *, granted: bool = True) -> None:
+        self.granted = granted
+
+    def may_write(self) -> bool:
+        return self.granted
+
+
+class SilentPrometheus:
+    """Answers nothing, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[frozenset[EngineType]] = []
+
+    async def sample(self, engine_types: frozenset[EngineType]) -> MetricsAnswer:
+        self.asked.append(engine_types)
+        return MetricsAnswer(samples={}, problems={})
+
+
+class Operator:
+    """A loop whose ticks a test makes by hand."""
+
+    def __init__(self, fake: Any) -> None:
+        self.fake = fake
+        self.prometheus = SilentPrometheus()
+        self.metrics = OperatorMetrics()
+        self.lease: Any = Permission()
+        self.loop = Loop(
+            settings=Settings(number_write_interval_seconds=0),
+            client=fake,
+            prometheus=self.prometheus,  # type: ignore[arg-type]
+            lease=self.lease,
+            metrics=self.metrics,
+        )
+        self.loop.mirrors = FakeMirrors(fake)  # type: ignore[assignment]
+
+    async def ticks(self, count: int = 1) -> None:
+        for _ in range(count):
+            await self.loop.tick()
+
+    def replicas(self, name: str = "chat") -> int:
+        replicas: int = self.fake.objects[DEPLOYMENTS, "shop", f"{name}-q8"]["spec"]["replicas"]
+        return replicas
+
+    def condition(self, kind: str, name: str = "chat") -> dict[str, Any]:
+        conditions = self.fake.objects[LLM_DEPLOYMENTS, "shop", name]["status"]["conditions"]
+        found: dict[str, Any] = next(one for one in conditions if one["type"] == kind)
+        return found
+
+
+@pytest.fixture
+def operator(fake: Any) -> Operator:
+    return Operator(fake)
+
+
+def declare(fake: Any, resource: dict[str, Any], name: str = "chat", **metadata: Any) -> dict[str, Any]:
+    """Store an LLMDeployment of one variant."""
+    body = copy.deepcopy(resource)
+    body["metadata"] |= {"name": name, "uid": f"uid-of-{name}", "generation": 1, **metadata}
+    body["spec"]["variants"] = body["spec"]["variants"][:1]
+    body["status"] = {}
+    fake.objects[LLM_DEPLOYMENTS, "shop", name] = body
+    return body
+
+
+async def test_a_new_resource_gets_its_objects_and_one_replica(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    await operator.ticks()
+    kinds = {key[0] for key in operator.fake.objects}
+    assert (kinds >= {DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS}, operator.replicas()) == (True, 1)
+
+
+async def test_a_second_tick_changes_nothing_more(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    await operator.ticks(2)
+    before = list(operator.fake.calls)
+    await operator.ticks()
+    assert operator.fake.calls == before
+
+
+async def test_a_resource_that_is_being_deleted_is_left_alone(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource, deletionTimestamp="2026-11-23T08:00:00Z")
+    await operator.ticks()
+    assert operator.fake.calls == []
+
+
+async def test_a_paused_resource_is_reported_and_not_changed(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource, annotations={PAUSED_ANNOTATION: "true"})
+    await operator.ticks()
+    kinds = {key[0] for key in operator.fake.objects}
+    assert (kinds, operator.condition("Progressing")["reason"]) == ({LLM_DEPLOYMENTS, EVENTS}, "Paused")
+
+
+async def test_a_spec_that_cannot_be_read_is_told_and_its_neighbour_served(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource, "bad")["spec"]["slo"] = {"generationTokensPerSecond": "fast"}
+    declare(operator.fake, resource, "good")
+    await operator.ticks()
+    ready = operator.condition("Ready", "bad")
+    assert ("slo.generationTokensPerSecond" in ready["message"], operator.replicas("good")) == (True, 1)
+
+
+async def test_a_resource_that_nobody_foresaw_does_not_stop_its_neighbour(operator: Operator, resource: Any) -> None:
+    del declare(operator.fake, resource, "odd")["metadata"]["generation"]
+    declare(operator.fake, resource, "good")
+    await operator.ticks()
+    assert operator.replicas("good") == 1
+
+
+async def test_a_strangers_service_is_told_and_left_alone(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    stranger = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "chat", "namespace": "shop"},
+        "spec": {"selector": {"app": "theirs"}},
+    }
+    await operator.fake.create(stranger)
+    await operator.ticks()
+    kept = operator.fake.objects[SERVICES, "shop", "chat"]["spec"]
+    assert (operator.condition("Ready")["reason"], kept) == ("NameConflict", stranger["spec"])
+
+
+async def test_an_operator_that_is_killed_at_any_write_is_followed_by_one_that_finishes(
+    operator: Operator, resource: Any
+) -> None:
+    """The first operator is cut off after each of its writes in turn; the second one starts with nothing but status."""
+
+    class Killed(BaseException):
+        pass
+
+    async def write_is_the_last(_: str) -> None:
+        raise Killed
+
+    declare(operator.fake, resource)
+    for _ in range(20):
+        operator.fake.after = write_is_the_last
+        with pytest.raises(Killed):
+            await Operator(operator.fake).ticks()
+        operator.fake.after = _nothing
+        if (
+            "status" in operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]
+            and (operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["status"])
+        ):
+            break
+    await Operator(operator.fake).ticks(2)
+    names = sorted(f"{key[0].kind}/{key[2]}" for key in operator.fake.objects if key[0] != EVENTS)
+    expected = ["Deployment/chat-q8", "LLMDeployment/chat", "PodDisruptionBudget/chat", "Service/chat"]
+    assert (names, operator.replicas()) == (expected, 1)
+
+
+async def _nothing(_: str) -> None:
+    pass
+
+
+async def test_an_api_server_that_refuses_a_write_is_asked_again_at_the_next_tick(
+    operator: Operator, resource: Any
+) -> None:
+    declare(operator.fake, resource)
+
+    async def refuse(call: str) -> None:
+        if call.startswith("create"):
+            raise ApiError(503, "ServiceUnavailable", "later")
+
+    operator.fake.before = refuse
+    await operator.ticks()
+    operator.fake.before = _nothing
+    await operator.ticks()
+    assert operator.replicas() == 1
+
+
+async def test_prometheus_is_asked_once_for_all_resources(operator: Operator, resource: Any) -> None:
+    for name in ("one", "two", "three"):
+        declare(operator.fake, resource, name)
+    await operator.ticks()
+    assert operator.prometheus.asked == [frozenset({EngineType.LLAMA_CPP})]
+
+
+async def test_a_resource_that_is_gone_has_no_series_at_the_next_tick(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    await operator.ticks()
+    del operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]
+    await operator.ticks()
+    labels = {"namespace": "shop", "name": "chat", "variant": "q8"}
+    assert operator.metrics.registry.get_sample_value("tokenpace_desired_replicas", labels) is None
