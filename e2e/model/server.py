@@ -6,16 +6,14 @@ command where no image registry does, so that one rendered pod template starts e
 llama-server's; an unknown one is an error, as it is there.
 
 Like llama-server it does not drain: SIGTERM ends it at once, streams in flight are cut, and whoever stops the pod has
-to wait for them first (a preStop hook).
+to wait for them first (a preStop hook). Unlike it, it does not ignore a SIGTERM that comes while the model loads.
 """
 
 import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
-from typing import NoReturn
 
 import xllamacpp
 
@@ -67,27 +65,16 @@ def server_parameters(flags: argparse.Namespace) -> xllamacpp.CommonParams:
     return parameters
 
 
-def leave_on_signal() -> NoReturn:
-    """Wait for SIGTERM or SIGINT, then end the process at once.
-
-    Not by returning: destroying the server with a request in flight hangs for ever.
-    """
-    signal.sigwait(STOP_SIGNALS)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
-
-
 def main(arguments: Sequence[str]) -> None:
     """Load the model and serve it until a signal comes; a model that cannot be loaded raises."""
     flags = parse_flags(arguments)
-    # Blocked in every thread and awaited in one: PID 1 has no default action for SIGTERM, and a handler of Python's
-    # would wait for the main thread, which is inside the constructor while the model loads.
+    # PID 1 has no default action for SIGTERM. Blocked and awaited, one that comes while the model loads is kept.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    stop = threading.Thread(target=leave_on_signal, daemon=True)
-    stop.start()
     server = xllamacpp.Server(server_parameters(flags))  # noqa: F841 - serves until it is destroyed
-    stop.join()
+    signal.sigwait(STOP_SIGNALS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # not by returning: destroying the server with a request in flight hangs for ever
 
 
 if __name__ == "__main__":

@@ -112,27 +112,28 @@ async def _receive(session: aiohttp.ClientSession, request: Request, prompt: str
         if response.status != 200:
             stream.detail = f"{response.status}: {(await response.text())[:200]}"
             return End.REJECTED
-        async for line in response.content:
+        is_whole = False
+        async for line in response.content:  # to the body's very end: half-read, the connection would not be kept
             event = parse_line(line)
             if event is None:
                 continue
             if event.error is not None:
                 stream.detail = event.error
                 return End.CUT
-            if event.is_end:
-                return end_of(stream, request.max_tokens)
             if event.has_text:
                 stream.saw_token(clock())
             # A chunk may hold two tokens (half a character each), or none: the server's own count is the true one.
             stream.tokens = event.completion_tokens or stream.tokens
             stream.prompt_tokens = event.prompt_tokens or stream.prompt_tokens
-    stream.detail = "the body ended without the end mark"
-    return End.CUT
+            is_whole |= event.is_end
+    return _end_of(stream, request.max_tokens, is_whole=is_whole)
 
 
-def end_of(stream: Stream, max_tokens: int) -> End:
-    """How a stream ended that came to its end mark."""
-    if stream.tokens == max_tokens:
-        return End.COMPLETE
-    stream.detail = f"{stream.tokens} tokens instead of {max_tokens}"
-    return End.SHORT
+def _end_of(stream: Stream, max_tokens: int, *, is_whole: bool) -> End:
+    if not is_whole:
+        stream.detail = "the body ended without the end mark"
+        return End.CUT
+    if stream.tokens != max_tokens:
+        stream.detail = f"{stream.tokens} tokens instead of {max_tokens}"
+        return End.SHORT
+    return End.COMPLETE
