@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds one of the project's images and notes its name: build-image.sh NAME DOCKERFILE CONTEXT
 #
-# The tag is the image's own id, so that a pod template which names it changes with the image. The name is written to
-# .tools/images/NAME, where make finds it.
+# Its tag is the image's own id, so that a pod template which names it changes with the image; the name is written to
+# .tools/images/NAME, where make finds it. A second tag, `test`, is for manifests that stand in the repository.
 source "$(dirname "${BASH_SOURCE[0]}")/../hack/environment.sh"
 name=$1 dockerfile=$2 context=$3
 
@@ -15,5 +15,6 @@ id=$(DOCKER_BUILDKIT=0 docker build --quiet --build-arg "PYTHON_IMAGE=$base" --f
 rm "$log"
 image=localhost/tokenpace/$name:${id:7:12}
 docker tag "$id" "$image"
+docker tag "$id" "${image%:*}:test"
 mkdir -p "$root/.tools/images"
 echo "$image" > "$root/.tools/images/$name"

@@ -4,18 +4,20 @@
 built := .tools/images
 model_kinds := q8_0 q4_0
 
-# A file under .tools/images names the image that was built last; the end-to-end suite reads these variables.
-export OPERATOR_IMAGE = $(file < $(built)/operator)
-export MODEL_IMAGE = $(file < $(built)/llama-cpp-smollm2)
-export LOAD_IMAGE = $(file < $(built)/load)
+# A file under .tools/images names the image that was built last. Those that a manifest in the repository names go by the
+# tag `test`.
+operator_image = $(file < $(built)/operator)
+load_image = $(file < $(built)/load)
 
 .PHONY: images wheels image
 
 images: cluster $(built)/operator $(built)/llama-cpp-smollm2 $(built)/load $(built)/prometheus ## Images of the operator, a model, its load and Prometheus, in the cluster
-	hack/load-image.sh $(OPERATOR_IMAGE) $(MODEL_IMAGE) $(LOAD_IMAGE) localhost/tokenpace/prometheus:test
+	docker tag "$$(hack/image.sh python)" localhost/tokenpace/python:test
+	hack/load-image.sh $(operator_image) $(load_image) \
+	  $(foreach name,llama-cpp-smollm2 prometheus python,localhost/tokenpace/$(name):test)
 
 image: engine $(built)/operator ## The operator's image alone
-	@echo $(OPERATOR_IMAGE)
+	@echo $(operator_image)
 
 wheels: dist/wheels/.locked ## The locked dependencies of the operator's image, and pip, in dist/wheels
 
@@ -43,7 +45,6 @@ $(built)/llama-cpp-smollm2: e2e/model/Dockerfile $(wildcard e2e/model/*.py e2e/m
 	UV=$(UV) e2e/model/gather.sh $(built)/model $(model_kinds)
 	e2e/build-image.sh llama-cpp-smollm2 $< $(built)/model
 
-# The manifest names one tag, whatever the image is.
 $(built)/prometheus: e2e/prometheus/Dockerfile hack/versions.env
-	e2e/prometheus/image.sh localhost/tokenpace/prometheus:test
+	e2e/prometheus/image.sh
 	touch $@
