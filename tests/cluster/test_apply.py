@@ -6,7 +6,7 @@ import pytest
 
 from tokenpace.api import names
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.cluster.apply import Action, Apply, Create, Delete, Outcome, Result, Scale, difference, execute
+from tokenpace.cluster.apply import Action, Apply, Create, Delete, Outcome, Result, Scale, Target, difference, execute
 from tokenpace.cluster.client import ApiError
 from tokenpace.cluster.kinds import DEPLOYMENTS, SERVICES
 from tokenpace.cluster.objects import desired_objects, pins_of
@@ -84,9 +84,8 @@ async def test_a_plan_that_does_not_name_a_variant_leaves_its_replicas(resource:
 
 async def test_a_change_of_the_plan_alone_only_scales(resource: Any, fake: Any) -> None:
     await _settle(resource, fake, q8=2)
-    version = _live(fake)["metadata"]["resourceVersion"]
     (action,) = _actions(resource, fake, q8=5)
-    assert action == Scale(action.target, 2, 5, version)
+    assert action == Scale(Target(DEPLOYMENTS, "shop", "chat-q8"), "uid-of-chat", 2, 5)
 
 
 async def test_a_change_of_what_pods_are_made_of_is_applied_and_keeps_the_replicas(resource: Any, fake: Any) -> None:
@@ -254,15 +253,42 @@ async def test_a_template_that_is_refused_does_not_stop_the_fleet_from_being_sca
     }
 
 
-async def test_nothing_is_scaled_that_was_not_created(resource: Any, fake: Any) -> None:
-    async def refuses_applies(call: str) -> None:
+async def test_what_could_not_be_created_is_not_scaled_and_the_rest_is_created(resource: Any, fake: Any) -> None:
+    async def refuses_deployments(call: str) -> None:
         if call == "apply deployments":
             raise ApiError(403, "Forbidden", "exceeded quota")
 
-    fake.before = refuses_applies
+    fake.before = refuses_deployments
     results = _results(await execute(_actions(resource, fake, q8=4), fake, Permission()))
-    assert results["scale Deployment shop/chat-q8 from 0 to 4"] is Result.SKIPPED
+    assert results["create Deployment shop/chat-q8"] is Result.FORBIDDEN
+    assert results["scale Deployment shop/chat-q8 from 0 to 4"] is not Result.DONE
     assert results["create Service shop/chat"] is Result.DONE
+
+
+async def test_scaling_goes_on_when_kubernetes_own_controller_writes_at_the_same_time(resource: Any, fake: Any) -> None:
+    await _settle(resource, fake, q8=2)
+    writes = 2
+
+    async def status_is_written(call: str) -> None:
+        nonlocal writes
+        if call == "patch deployments scale" and writes:
+            writes -= 1
+            _live(fake)["metadata"]["resourceVersion"] += "0"
+
+    fake.before = status_is_written
+    assert [one.result for one in await execute(_actions(resource, fake, q8=4), fake, Permission())] == [Result.DONE]
+
+
+async def test_scaling_ends_in_a_conflict_when_the_object_never_holds_still(resource: Any, fake: Any) -> None:
+    await _settle(resource, fake, q8=2)
+
+    async def written_again_and_again(call: str) -> None:
+        if call == "patch deployments scale":
+            _live(fake)["metadata"]["resourceVersion"] += "0"
+
+    fake.before = written_again_and_again
+    results = [one.result for one in await execute(_actions(resource, fake, q8=4), fake, Permission())]
+    assert results == [Result.CONFLICT]
 
 
 @pytest.mark.parametrize(
@@ -294,6 +320,20 @@ async def test_a_refusal_is_told_in_the_api_servers_words(
     assert await execute(actions, fake, Permission()) == (Outcome(actions[0], result, "in its own words"),)
 
 
+async def test_a_lease_lost_while_reading_stops_the_write(resource: Any, fake: Any) -> None:
+    permission = Permission()
+
+    async def lost_while_reading(call: str) -> None:
+        if call.startswith("get"):
+            permission.writes = 0
+
+    fake.after = lost_while_reading
+    await _settle(resource, fake.connection(), q8=2)
+    (outcome,) = await execute(_actions(resource, fake, q8=4), fake, permission)
+    assert outcome.result is Result.LEASE_NOT_HELD
+    assert _live(fake)["spec"]["replicas"] == 2
+
+
 async def test_nothing_is_written_once_the_lease_is_lost(resource: Any, fake: Any) -> None:
     actions = _actions(resource, fake, q8=1)
     outcomes = await execute(actions, fake, Permission(writes=2))
@@ -309,7 +349,7 @@ def test_creating_and_applying_never_name_replicas_by_themselves(resource: Any, 
 
 @pytest.mark.parametrize(
     ("moment", "calls_before_the_kill"),
-    [*(("before", calls) for calls in range(9)), *(("after", calls) for calls in range(5))],
+    [*(("before", calls) for calls in range(10)), *(("after", calls) for calls in range(6))],
 )
 async def test_after_a_kill_at_any_call_the_next_operator_finishes_the_job(
     resource: Any, fake: Any, calls_before_the_kill: int, moment: str

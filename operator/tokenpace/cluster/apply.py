@@ -8,11 +8,12 @@ Content is written by server-side apply, size by the scale subresource, so that 
 - Nothing is created by POST. Its field manager would own every field of the template besides the apply, and an
   environment variable or volume that the user removes would stay in the pods for ever.
 
-Every write carries the resourceVersion that it was decided on, so that of two operators only one succeeds. What was
+Every write is refused where its decision no longer holds, so that of two operators only one succeeds: content carries
+the resourceVersion that was observed; a size is set only if the size before it is the one that was observed. What was
 measured, and against which server: docs/decisions/0041.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -74,15 +75,12 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Give a workload its size, if it still is as it was observed.
-
-    ``resource_version`` is None for a workload that the action before this one creates.
-    """
+    """Give a workload its size, if it belongs to the owner and still has the size that was observed."""
 
     target: Target
+    owner_uid: str
     from_replicas: int
     to_replicas: int
-    resource_version: str | None
 
     def __str__(self) -> str:
         return f"scale {self.target} from {self.from_replicas} to {self.to_replicas}"
@@ -119,8 +117,6 @@ class Result(StrEnum):
     """No answer, or a temporary refusal. It may have happened all the same: the next tick sees."""
     LEASE_NOT_HELD = "LeaseNotHeld"
     """Another operator may be writing."""
-    SKIPPED = "Skipped"
-    """The object that it is about was not created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +149,9 @@ _NOT_OF_THE_TYPE = ("failed to create typed patch object", "failed to convert ne
 """How a server-side apply refuses unknown fields and values of the wrong type: as an internal error, status 500."""
 
 
+_SCALE_ATTEMPTS = 3
+
+
 class WritePermission(Protocol):
     """What `tokenpace.cluster.lease.Lease` grants."""
 
@@ -182,7 +181,7 @@ def difference(
     actions: list[Action] = []
     for body in desired:
         actions += _bring_about(body, ours.pop(target_of(body), None), fleet)
-    for _, leftover in sorted(ours.items(), key=lambda item: item[0][1:]):
+    for leftover in sorted(ours.values(), key=lambda one: str(one["metadata"]["name"])):
         actions += _retire(leftover, fleet)
     return tuple(actions)
 
@@ -190,11 +189,11 @@ def difference(
 def _bring_about(body: Object, live: Object | None, fleet: Mapping[str, int]) -> Iterator[Action]:
     if live is None:
         yield Create(body)
-        yield from _resize(body, 0, None, fleet)
+        yield from _resize(body, 0, fleet)
     elif "deletionTimestamp" not in live["metadata"]:
         if not covers(live, body):
             yield Apply(body, live)
-        yield from _resize(live, live["spec"].get("replicas", 0), live["metadata"]["resourceVersion"], fleet)
+        yield from _resize(body, live["spec"].get("replicas", 0), fleet)
 
 
 def _retire(live: Object, fleet: Mapping[str, int]) -> Iterator[Action]:
@@ -203,16 +202,17 @@ def _retire(live: Object, fleet: Mapping[str, int]) -> Iterator[Action]:
     if "deletionTimestamp" in metadata:
         return
     replicas = live["spec"].get("replicas", 0)
-    yield from _resize(live, replicas, metadata["resourceVersion"], fleet)
+    yield from _resize(live, replicas, fleet)
     empty = replicas == 0 and not live.get("status", {}).get("replicas")
     if empty and fleet.get(_variant_of(live)) == 0:
         yield Delete(target_of(live), metadata["uid"], metadata["resourceVersion"])
 
 
-def _resize(body: Object, replicas: int, version: str | None, fleet: Mapping[str, int]) -> Iterator[Action]:
+def _resize(body: Object, replicas: int, fleet: Mapping[str, int]) -> Iterator[Action]:
     wanted = fleet.get(_variant_of(body), replicas)
-    if wanted != replicas:
-        yield Scale(target_of(body), replicas, wanted, version)
+    owner_uid = controller_uid(body)
+    if wanted != replicas and owner_uid is not None:
+        yield Scale(target_of(body), owner_uid, replicas, wanted)
 
 
 def _variant_of(body: Object) -> str:
@@ -221,17 +221,14 @@ def _variant_of(body: Object) -> str:
     return variant
 
 
-async def execute(actions: Sequence[Action], client: ApiClient, lease: WritePermission) -> tuple[Outcome, ...]:
+async def execute(actions: Iterable[Action], client: ApiClient, lease: WritePermission) -> tuple[Outcome, ...]:
     """Carry out actions one after another and return what became of each. Never raises but when cancelled."""
-    latest: dict[Target, Object] = {}
-    return tuple([await _attempt(action, latest, client, lease) for action in actions])
+    return tuple([await _attempt(action, client, lease) for action in actions])
 
 
-async def _attempt(action: Action, latest: dict[Target, Object], client: ApiClient, lease: WritePermission) -> Outcome:
-    if not lease.may_write():
-        return Outcome(action, Result.LEASE_NOT_HELD, "the lease is not held, so another operator may be writing")
+async def _attempt(action: Action, client: ApiClient, lease: WritePermission) -> Outcome:
     try:
-        latest[action.target] = await _perform(action, latest.get(action.target), client)
+        await _perform(action, client, lease)
     except _NotDoneError as end:
         return Outcome(action, end.result, str(end))
     except ApiError as error:
@@ -245,50 +242,71 @@ def _result_of(error: ApiError) -> Result:
     return _BY_STATUS.get(error.status, Result.UNAVAILABLE)
 
 
-async def _perform(action: Action, latest: Object | None, client: ApiClient) -> Object:
-    """Carry out one action and return the object as it is then.
-
-    Args:
-        action: what to do.
-        latest: the object as an earlier action of the same run left it.
-        client: the API server.
-    """
-    kind, namespace, name = action.target
+async def _perform(action: Action, client: ApiClient, lease: WritePermission) -> None:
     match action:
         case Create(body):
-            return await _create(body, client)
+            await _create(body, client, lease)
         case Apply(body, observed):
-            return await client.apply(_addressed(body, observed))
-        case Scale(target, from_replicas, to_replicas, observed_version):
-            version = observed_version if latest is None else latest["metadata"]["resourceVersion"]
-            if version is None:
-                raise _NotDoneError(Result.SKIPPED, f"{target} was not created")
-            if latest is not None and latest["spec"]["replicas"] != from_replicas:
-                raise _NotDoneError(Result.CONFLICT, f"{target} has other replicas than were observed")
-            patch = {"metadata": {"resourceVersion": version}, "spec": {"replicas": to_replicas}}
-            return await client.patch(kind, namespace, name, patch, subresource="scale")
-        case Delete(_, uid, version):
-            await client.delete(kind, namespace, name, uid=uid, resource_version=version)
-            return {}
+            _ask(lease)
+            await client.apply(_addressed(body, observed))
+        case Scale():
+            await _scale(action, client, lease)
+        case Delete(target, uid, version):
+            _ask(lease)
+            await client.delete(*target, uid=uid, resource_version=version)
 
 
-async def _create(body: Object, client: ApiClient) -> Object:
+def _ask(lease: WritePermission) -> None:
+    """Ask before every single write: what was read before it may have taken longer than the lease lasts."""
+    if not lease.may_write():
+        raise _NotDoneError(Result.LEASE_NOT_HELD, "the lease is not held, so another operator may be writing")
+
+
+async def _create(body: Object, client: ApiClient, lease: WritePermission) -> None:
     """Create an object, or put one right that is ours and merely lost the labels that the mirror selects by.
 
     Raises:
         _NotDoneError: the name belongs to somebody else.
     """
     target = target_of(body)
+    live = _NOTHING
     try:
         live = await client.get(*target)
     except ApiError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
-        return await client.apply(_addressed(body, _NOTHING))
-    if controller_uid(live) != controller_uid(body):
-        message = f"{target} exists and does not belong to this LLMDeployment; rename one of the two"
-        raise _NotDoneError(Result.NAME_CONFLICT, message)
-    return await client.apply(_addressed(body, live))
+    else:
+        if controller_uid(live) != controller_uid(body):
+            message = f"{target} exists and does not belong to this LLMDeployment; rename one of the two"
+            raise _NotDoneError(Result.NAME_CONFLICT, message)
+    _ask(lease)
+    await client.apply(_addressed(body, live))
+
+
+async def _scale(action: Scale, client: ApiClient, lease: WritePermission) -> None:
+    """Set the size on what is there now.
+
+    The observed resourceVersion would not do: Kubernetes' own controller writes a Deployment's status within
+    milliseconds of every change, so that scaling right after creating or applying would conflict every time.
+
+    Raises:
+        _NotDoneError: the decision no longer holds.
+    """
+    for _ in range(_SCALE_ATTEMPTS):
+        live = await client.get(*action.target)
+        if controller_uid(live) != action.owner_uid or live["spec"]["replicas"] != action.from_replicas:
+            break
+        metadata = {"resourceVersion": live["metadata"]["resourceVersion"]}
+        patch = {"metadata": metadata, "spec": {"replicas": action.to_replicas}}
+        _ask(lease)
+        try:
+            await client.patch(*action.target, patch, subresource="scale")
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+        else:
+            return
+    raise _NotDoneError(Result.CONFLICT, f"{action.target} is not as it was observed")
 
 
 _NOTHING: Object = {"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 0}}

@@ -131,11 +131,16 @@ class ApiClient:
         }
         limit_seconds = for_seconds + _WATCH_GRACE_SECONDS
         async with self._response("GET", kind.path(namespace), query=query, timeout_seconds=limit_seconds) as response:
-            async for line in response.content:
-                event = _parsed(line)
-                if event["type"] == "ERROR":
-                    raise _error(event["object"].get("code"), event["object"])
-                yield event
+            try:
+                async for line in response.content:
+                    event = _parsed(line)
+                    if event["type"] == "ERROR":
+                        raise _error(event["object"].get("code"), event["object"])
+                    yield event
+            finally:
+                # One that is still open is cut, because winding TLS down would outlive the client that is closed next.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
 
     async def create(self, body: Object) -> Object:
         """Create an object that must not exist yet; unknown fields are an error.
