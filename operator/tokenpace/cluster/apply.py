@@ -286,8 +286,8 @@ async def _create(body: Object, client: ApiClient, lease: WritePermission) -> No
 async def _scale(action: Scale, client: ApiClient, lease: WritePermission) -> None:
     """Set the size on what is there now.
 
-    The observed resourceVersion would not do: Kubernetes' own controller writes a Deployment's status within
-    milliseconds of every change, so that scaling right after creating or applying would conflict every time.
+    The observed resourceVersion would not do: Kubernetes' own controller writes a Deployment's status soon after every
+    change, and whether scaling right after creating or applying conflicts would be a matter of milliseconds.
 
     Raises:
         _NotDoneError: the decision no longer holds.
