@@ -24,7 +24,7 @@ def require_cluster(kubectl: Kubectl) -> None:
 
 def install_prometheus(kubectl: Kubectl) -> None:
     """Apply Prometheus and wait until it answers."""
-    kubectl("apply", "--filename", str(ROOT / "e2e" / "prometheus"))
+    kubectl("apply", "--kustomize", str(ROOT / "e2e" / "prometheus"))
     kubectl.within(PROMETHEUS_NAMESPACE)("rollout", "status", "deployment/prometheus", "--timeout=90s")
 
 
@@ -36,8 +36,8 @@ def helm_command() -> list[str]:
         "image.tag": tag,
         "tickSeconds": "2",
         "prometheus.url": f"http://prometheus.{PROMETHEUS_NAMESPACE}:9090",
-        "prometheus.windowSeconds": "20",
-        "prometheus.staleAfterSeconds": "10",
+        "prometheus.windowSeconds": "10",
+        "prometheus.staleAfterSeconds": "6",
     }
     sets = [f"--set={key}={value}" for key, value in values.items()]
     chart = "charts/tokenpace"

@@ -29,9 +29,9 @@ class KubectlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """kubectl in one namespace."""
+    """kubectl in one namespace, or in those that manifests name."""
 
-    namespace: str = "default"
+    namespace: str = ""
 
     def within(self, namespace: str) -> Self:
         """Return kubectl in another namespace."""
@@ -39,7 +39,7 @@ class Kubectl:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line."""
-        return ["kubectl", "--namespace", self.namespace, *arguments]
+        return ["kubectl", *((f"--namespace={self.namespace}",) if self.namespace else ()), *arguments]
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a command to its end and return what it printed.

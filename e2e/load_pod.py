@@ -13,9 +13,10 @@ from e2e.waiting import until
 
 Line = dict[str, Any]
 
-PROMPT_TOKENS = 32
-GENERATED_TOKENS = 16
-"""Short requests: at 20 tokens/s more than one arrives in a second, so that windows of 20 s are alike."""
+PROMPT_TOKENS = 4
+GENERATED_TOKENS = 8
+"""The shape that the manifest declares. Short, because demand is counted in requests: a pod of an eighth of a CPU serves
+about one of these in a second, and how surely a rate is known after a minute goes with the square root of their number."""
 REPORT_SECONDS = 2.0
 _DRAIN_SECONDS = 60
 """SIGTERM ends the arrivals; the streams in flight may end in peace for so long."""
@@ -107,6 +108,7 @@ def start_load(kubectl: Kubectl, name: str, *, profile: str, target: str = "chat
 def _pod(name: str, profile: str, target: str) -> Manifest:
     flags = {
         "url": f"http://{target}",
+        "api": "completions",
         "model": target,
         "profile": profile,
         "max-tokens": GENERATED_TOKENS,

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from e2e.llmdeployment import LLMDeployment
 
-_COLUMNS = r'jsonpath={.spec.replicas} {.status.readyReplicas}{"\n"}'
+_COLUMNS = "custom-columns=WANTED:.spec.replicas,READY:.status.readyReplicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ def changes_of_direction(sequence: Sequence[int]) -> int:
 def replica_history(resource: LLMDeployment) -> Iterator[ReplicaHistory]:
     """Watch for as long as the context lasts."""
     history = ReplicaHistory()
-    watch = ("get", "deployments", f"--selector={resource.selector}", "--watch", f"--output={_COLUMNS}")
+    watch = ("get", "deployments", f"--selector={resource.selector}", "--watch", "--no-headers", f"--output={_COLUMNS}")
     with resource.kubectl.follow(*watch) as running:
 
         def read() -> None:
             for line in running.stdout or ():
-                wanted, _, ready = line.partition(" ")
-                history.changes.append(Replicas(datetime.now(UTC), int(wanted), int(ready or 0)))
+                wanted, ready = (int(number) if number.isdigit() else 0 for number in line.split())
+                history.changes.append(Replicas(datetime.now(UTC), wanted, ready))
 
         reader = threading.Thread(target=read, name="replica history", daemon=True)
         reader.start()

@@ -40,7 +40,7 @@ def main() -> None:
 
 def set_up(console: Console, kubectl: Kubectl) -> RunningOperator:
     """Install Prometheus and the operator, saying how."""
-    say(console, "kubectl", "apply", "--filename", "e2e/prometheus")
+    say(console, "kubectl", "apply", "--kustomize", "e2e/prometheus")
     install_prometheus(kubectl)
     say(console, *helm_command())
     return install_operator(kubectl)
