@@ -241,6 +241,18 @@ async def test_a_silently_dead_watch_is_noticed_and_loses_nothing(client: Any, k
         assert _requests(kmock)[:3] == ["list", "watch 10", "watch 10"]
 
 
+async def test_a_quiet_server_without_bookmarks_is_watched_without_pause(client: Any, kmock: Any) -> None:
+    async def nothing_for_a_minute() -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    kmock[f"get {_PODS}", _WATCH] << nothing_for_a_minute
+    kmock[f"get {_PODS}", _LIST] << _page()
+    async with _running(client) as mirror:
+        await _until(lambda: mirror.synced)
+        assert await _until(lambda: len(kmock) == 12, at_most=1000) < 605
+
+
 async def test_a_connection_that_is_cut_at_once_every_time_is_no_busy_loop(client: Any, kmock: Any) -> None:
     kmock[f"get {_PODS}", _WATCH] << b""
     kmock[f"get {_PODS}", _LIST] << _page()

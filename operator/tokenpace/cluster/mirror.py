@@ -119,8 +119,8 @@ class Mirror:
     async def run(self) -> NoReturn:
         """Keep the copy up to date until cancelled.
 
-        An attempt that brings neither a list nor an event counts as failed, however it ended: a connection that
-        something in between cuts at once must not become a busy loop.
+        An attempt that brings neither a list nor an event, nor lasts, counts as failed however it ended: a connection
+        that something in between cuts at once must not become a busy loop.
         """
         failures = 0
         while True:
@@ -152,7 +152,9 @@ class Mirror:
         self._on_change()
 
     async def _follow(self, version: str) -> None:
-        """Take the events of one watch."""
+        """Take the events of one watch. One that was open for long is an answer too: bookmarks are not promised."""
+        clock = asyncio.get_running_loop().time
+        early_until_seconds = clock() + _WATCH_SECONDS / 2
         events = self._client.watch(
             self._kind,
             resource_version=version,
@@ -163,6 +165,8 @@ class Mirror:
         async with aclosing(events):
             async for event in events:
                 self._take(event["type"], event["object"])
+        if clock() >= early_until_seconds:
+            self._answered(self._version or version)
 
     def _take(self, change: str, stored: Object) -> None:
         self._answered(stored["metadata"]["resourceVersion"])

@@ -23,7 +23,7 @@ def without_managed_fields(stored: Object) -> Object:
 
 
 def keep_pod(stored: Object) -> Object:
-    """Return the part of a pod that `observed_pod` reads: a twentieth of it."""
+    """Return the part of a pod that `observed_pod` reads: a fifteenth of it."""
     metadata, status = stored["metadata"], stored.get("status", {})
     kept_metadata: dict[str, Any] = {
         "namespace": metadata["namespace"],
