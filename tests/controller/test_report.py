@@ -119,7 +119,7 @@ def test_a_name_that_belongs_to_somebody_else_is_told_in_ready() -> None:
     assert (ready.reason, "Service team/chat" in ready.message) == (ReadyReason.NAME_CONFLICT, True)
 
 
-@pytest.mark.parametrize("result", [Result.CONFLICT, Result.UNAVAILABLE, Result.SKIPPED, Result.LEASE_NOT_HELD])
+@pytest.mark.parametrize("result", [Result.CONFLICT, Result.UNAVAILABLE, Result.LEASE_NOT_HELD])
 def test_what_the_next_tick_tries_again_is_no_refusal(result: Result) -> None:
     body = {"kind": "Service", "metadata": {"name": "chat", "namespace": "team"}}
     assert refusals_of([Outcome(Create(body), result, "not now")]) == ()

@@ -6,7 +6,8 @@ finalizers), no admission webhooks, no annotations: a removed operator leaves no
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import kopf
 import structlog
@@ -83,11 +84,8 @@ class Process:
         if age_seconds > limit_seconds:
             raise kopf.PermanentError(f"the last tick ended {age_seconds:.0f} s ago, limit {limit_seconds:.0f} s")
 
-    def _spawn(self, name: str, work: Awaitable[None]) -> None:
-        async def guarded() -> None:
-            await work
-
-        task = asyncio.create_task(guarded(), name=name)
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._on_done)
         self._tasks.append(task)
 

@@ -1,0 +1,64 @@
+"""The commands, as a person runs them."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from tokenpace.api.schema import crd_yaml
+from tokenpace.cli import app
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+RUNNER = CliRunner()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_render_prints_the_objects_of_an_example(example: Path) -> None:
+    result = RUNNER.invoke(app, ["render", str(example)])
+    kinds = [document["kind"] for document in yaml.safe_load_all(result.stdout)]
+    assert kinds == ["Deployment", "Service", "PodDisruptionBudget"]
+
+
+def test_what_render_prints_asks_for_no_replicas() -> None:
+    """Replicas belong to the scale subresource: applied, they would fight the operator."""
+    result = RUNNER.invoke(app, ["render", str(EXAMPLES[0])])
+    deployment = next(yaml.safe_load_all(result.stdout))
+    assert "replicas" not in deployment["spec"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        pytest.param("a: [", "not YAML", id="not YAML"),
+        pytest.param("kind: Pod", "must be an LLMDeployment", id="another kind"),
+        pytest.param("", "holds no LLMDeployment", id="nothing"),
+        pytest.param(
+            "{apiVersion: tokenpace.dev/v1alpha1, kind: LLMDeployment, metadata: {name: chat}, spec: {}}",
+            "spec.model",
+            id="a field is missing",
+        ),
+        pytest.param(
+            "{apiVersion: tokenpace.dev/v1alpha1, kind: LLMDeployment, spec: {}}", "metadata.name", id="no name"
+        ),
+    ],
+)
+def test_render_says_what_is_wrong_with_a_manifest(manifest: str, words: str) -> None:
+    result = RUNNER.invoke(app, ["render", "-"], input=manifest)
+    assert (result.exit_code, words in result.stderr) == (1, True)
+
+
+def test_render_of_a_file_that_is_not_there_is_an_error_and_no_traceback() -> None:
+    result = RUNNER.invoke(app, ["render", "no-such-file.yaml"])
+    assert (result.exit_code, "no-such-file.yaml" in result.stderr) == (1, True)
+
+
+def test_crd_prints_what_is_committed() -> None:
+    assert RUNNER.invoke(app, ["crd"]).stdout == crd_yaml()
+
+
+def test_run_names_the_setting_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKENPACE_TICK_SECONDS", "soon")
+    result = RUNNER.invoke(app, ["run"])
+    assert (result.exit_code, "tick_seconds" in result.stderr) == (2, True)
