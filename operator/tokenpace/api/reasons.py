@@ -20,3 +20,95 @@ class DecisionReason(StrEnum):
     INFEASIBLE = "Infeasible"
     BOUNDS_CHANGED = "BoundsChanged"
     RETIRING = "Retiring"
+
+
+class MetricsReason(StrEnum):
+    """Whether the pods can be seen."""
+
+    EVERY_POD_MEASURED = "EveryPodMeasured"
+    NOTHING_SERVES = "NothingServes"
+    SOME_PODS_MISSING = "SomePodsMissing"
+    ALL_PODS_MISSING = "AllPodsMissing"
+    PROMETHEUS_UNAVAILABLE = "PrometheusUnavailable"
+
+
+class SLOMetReason(StrEnum):
+    """Whether what is promised holds now."""
+
+    MET = "Met"
+    NO_DEMAND = "NoDemand"
+    NO_DATA = "NoData"
+    NOT_MEASURABLE = "NotMeasurable"
+    DEMAND_NOT_SERVED = "DemandNotServed"
+    STREAMS_TOO_SLOW = "StreamsTooSlow"
+    FIRST_TOKEN_TOO_LATE = "FirstTokenTooLate"
+
+
+class SLOFeasibleReason(StrEnum):
+    """Whether some fleet within the bounds could keep what is promised."""
+
+    FEASIBLE = "Feasible"
+    CAPACITY_UNKNOWN = "CapacityUnknown"
+    STREAM_SPEED_UNATTAINABLE = "StreamSpeedUnattainable"
+    FIRST_TOKEN_UNATTAINABLE = "FirstTokenUnattainable"
+    BOUNDS_TOO_LOW = "BoundsTooLow"
+    NO_VARIANT = "NoVariant"
+
+
+class ScalingLimitedReason(StrEnum):
+    """What keeps the fleet from what is needed."""
+
+    NOT_LIMITED = "NotLimited"
+    BOUNDS_REACHED = "BoundsReached"
+    PODS_DO_NOT_START = "PodsDoNotStart"
+    NO_VARIANT = "NoVariant"
+    TRAFFIC_UNBALANCED = "TrafficUnbalanced"
+
+
+class TrafficReason(StrEnum):
+    """Whether requests are spread over the pods."""
+
+    BALANCED = "Balanced"
+    TOO_LITTLE_TRAFFIC = "TooLittleTraffic"
+    SOME_PODS_PREFERRED = "SomePodsPreferred"
+
+
+class ReadyReason(StrEnum):
+    """Why an LLMDeployment is Ready or not."""
+
+    SERVING = "Serving"
+    TOO_FEW_REPLICAS = "TooFewReplicas"
+    NAME_CONFLICT = "NameConflict"
+    INVALID_SPEC = "InvalidSpec"
+    WRITE_REFUSED = "WriteRefused"
+
+
+class ProgressingReason(StrEnum):
+    """Whether the cluster is on its way to the fleet that was decided on."""
+
+    SETTLED = "Settled"
+    REPLICAS_STARTING = "ReplicasStarting"
+    REPLICAS_STOPPING = "ReplicasStopping"
+    PODS_IN_TROUBLE = "PodsInTrouble"
+    PAUSED = "Paused"
+
+
+class DegradedReason(StrEnum):
+    """Whether something below the best variant serves."""
+
+    BEST_VARIANT = "BestVariant"
+    BELOW_BEST_VARIANT = "BelowBestVariant"
+
+
+class SupportReason(StrEnum):
+    """Whether everything declared has an effect in this version."""
+
+    EVERYTHING_SUPPORTED = "EverythingSupported"
+    FIELDS_WITHOUT_EFFECT = "FieldsWithoutEffect"
+
+
+class EventReason(StrEnum):
+    """Reasons of Events that are not a decision's or a condition's own."""
+
+    SCALED = "Scaled"
+    WRITE_FAILED = "WriteFailed"

@@ -1,0 +1,197 @@
+"""What clients want now, in generated tokens per second.
+
+*Noise.* A pod's capacity is what it serves in time under **random** arrivals (`tokenpace.planning.balance`): chance
+bursts are paid for there, once. So what demand is compared with is the *rate* of arrivals, and a rate that was counted
+over h seconds has a standard error of its own: arrivals are Poisson and each brings O tokens, so
+``se² = D·O·(E[O²]/E[O]²)/h``. Planning for the highest count would pay for chance twice.
+
+*How long to count.* Long enough for a small error, not so long that yesterday's rate is in it: the longest past of
+which every part agrees with the present (intersection of confidence intervals; Goldenshluger and Nemirovski, Math.
+Methods of Statistics 6(2), 1997). A step that stands out of the noise is seen in the first window that is full of it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tokenpace.api.slo import Traffic
+from tokenpace.planning.balance import SECOND_MOMENT, PodLoad, Shape
+from tokenpace.planning.observation import Reading
+
+CONFIDENCE = 2.0
+"""Standard errors to either side of a rate that count as chance. SECOND_MOMENT makes them 2.8 for equal lengths."""
+
+QUEUE_CONFIDENCE = 2.5
+"""Standard deviations of the number of requests in a fleet at capacity beyond which they are a queue."""
+
+HISTORY_SECONDS = 600.0
+"""Demand is remembered this long, or as long as the stabilization window if that is longer."""
+
+HISTORY_MOMENTS = 128
+"""Moments of memory at most: what is older than this many ticks is kept in coarser steps."""
+
+GROWTH = 1.5
+"""A saturated pod hides what clients want. Until it is known, the fleet grows by this factor a lead time."""
+
+SHAPE_REQUESTS = 20.0
+"""Requests that `spec.traffic` counts for beside measured ones: short requests end first and would bias the mean."""
+
+SHAPE_SECONDS = 600.0
+"""Time constant in which measured shapes fade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficSums:
+    """What the fleet was asked, fading with `SHAPE_SECONDS`."""
+
+    prompt_tokens: float = 0.0
+    generated_tokens: float = 0.0
+    ended_requests: float = 0.0
+    ended_tokens: float = 0.0
+
+    def after(self, readings: Sequence[Reading], elapsed_seconds: float) -> "TrafficSums":
+        """Return the sums with what pods did for ``elapsed_seconds``."""
+        kept = math.exp(-elapsed_seconds / SHAPE_SECONDS)
+        counted = [
+            (reading.requests_per_second * elapsed_seconds, reading.tokens_per_completion)
+            for reading in readings
+            if reading.requests_per_second is not None and reading.tokens_per_completion is not None
+        ]
+        return TrafficSums(
+            prompt_tokens=self.prompt_tokens * kept
+            + elapsed_seconds * sum(reading.prompt_tokens_per_second for reading in readings),
+            generated_tokens=self.generated_tokens * kept
+            + elapsed_seconds * sum(reading.generated_tokens_per_second for reading in readings),
+            ended_requests=self.ended_requests * kept + sum(requests for requests, _ in counted),
+            ended_tokens=self.ended_tokens * kept + sum(requests * tokens for requests, tokens in counted),
+        )
+
+    def shape(self, declared: Traffic) -> Shape:
+        """Return the mean request: what was measured, shrunk to what was declared.
+
+        Prompt tokens are those computed: without what a prefix cache saved.
+        """
+        generated = (SHAPE_REQUESTS * declared.generated_tokens + self.ended_tokens) / (
+            SHAPE_REQUESTS + self.ended_requests
+        )
+        ratio = (SHAPE_REQUESTS * declared.prompt_tokens + self.prompt_tokens) / (
+            SHAPE_REQUESTS * declared.generated_tokens + self.generated_tokens
+        )
+        return Shape(prompt_tokens=ratio * generated, generated_tokens=generated)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Demand at one moment of the past."""
+
+    at_seconds: float
+    tokens_per_second: float
+    """Rate of arrivals, without the backlog."""
+    needed_tokens_per_second: float
+    """What certainly had to be planned for: the rate beyond chance, backlog and growth included."""
+    window_seconds: float
+    saturated: bool
+    """Whether the rate is only a lower bound."""
+    ticks: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """The rate of arrivals now, in tokens per second."""
+
+    now: float
+    """In the latest window alone."""
+    low: float
+    mean: float
+    high: float
+    counted_seconds: float
+
+
+def requests_in(reading: Reading) -> float:
+    """Return the requests in a pod, the waiting ones included."""
+    return reading.running_streams + reading.waiting_requests
+
+
+def offered_tokens_per_second(reading: Reading, shape: Shape, requests_before: float | None) -> float:
+    """Return the rate at which one pod is asked for tokens.
+
+    Admissions where the engine counts them; else the balance of the pod, served plus what its queue grew by.
+    ``requests_before`` is the number of its requests averaged over about one window, None for a pod not seen before.
+    """
+    if reading.requests_per_second is not None:
+        return reading.requests_per_second * shape.generated_tokens
+    growth = 0.0 if requests_before is None else (requests_in(reading) - requests_before) / reading.window_seconds
+    return max(0.0, reading.generated_tokens_per_second + growth * shape.generated_tokens)
+
+
+def with_moment(
+    history: tuple[Moment, ...], moment: Moment, keep_seconds: float, tick_seconds: float
+) -> tuple[Moment, ...]:
+    """Return the history with ``moment`` in it, bounded in time and in number.
+
+    Ticks that fall into the same step of the history are averaged; what they needed is the most of them.
+    """
+    oldest = moment.at_seconds - keep_seconds
+    kept = tuple(one for one in history if oldest <= one.at_seconds < moment.at_seconds)
+    step = max(tick_seconds, keep_seconds / HISTORY_MOMENTS)
+    begun_seconds = kept[-2].at_seconds if len(kept) > 1 else -math.inf
+    if moment.at_seconds - begun_seconds >= step:
+        return (*kept, moment)
+    last = kept[-1]
+    ticks = last.ticks + 1
+    merged = replace(
+        moment,
+        tokens_per_second=(last.tokens_per_second * last.ticks + moment.tokens_per_second) / ticks,
+        needed_tokens_per_second=max(last.needed_tokens_per_second, moment.needed_tokens_per_second),
+        saturated=last.saturated or moment.saturated,
+        ticks=ticks,
+    )
+    return (*kept[:-1], merged)
+
+
+def rate(history: Sequence[Moment], shape: Shape, since_seconds: float) -> Rate | None:
+    """Return the rate of arrivals now, from the longest past that does not contradict the present.
+
+    Args:
+        history: moments, oldest first.
+        shape: the mean request, whose length is what a count is uncertain by.
+        since_seconds: nothing before is looked at, for there is a gap.
+
+    Returns:
+        None without any moment.
+    """
+    burst_tokens = SECOND_MOMENT * shape.generated_tokens
+    low, high, mean, counted_seconds = 0.0, math.inf, 0.0, 0.0
+    total, ticks = 0.0, 0
+    for moment in reversed(history):
+        if moment.at_seconds < since_seconds:
+            break
+        total += moment.tokens_per_second * moment.ticks
+        ticks += moment.ticks
+        seconds = history[-1].at_seconds - moment.at_seconds + moment.window_seconds
+        average = total / ticks
+        error = CONFIDENCE * math.sqrt(max(average, burst_tokens / seconds) * burst_tokens / seconds)
+        if average - error > high or average + error < low:
+            break
+        low, mean, counted_seconds = max(low, average - error), average, seconds
+        if not moment.saturated:
+            high = min(high, average + error)
+    if not ticks:
+        return None
+    return Rate(now=history[-1].tokens_per_second, low=low, mean=mean, high=high, counted_seconds=counted_seconds)
+
+
+def backlog_requests(readings_and_loads: Sequence[tuple[Reading, PodLoad | None]]) -> float:
+    """Return the requests beyond those that a fleet at capacity has by chance (design, section 4).
+
+    At capacity a pod has N̄ requests with variance φ·N̄; n pods have ``n·N̄ + z·sqrt(n·φ·N̄)``. Of a pod whose capacity
+    is not known, those that wait are the backlog.
+    """
+    excess = variance = 0.0
+    for reading, load in readings_and_loads:
+        if load is None:
+            excess += reading.waiting_requests
+        else:
+            excess += requests_in(reading) - load.requests
+            variance += load.spread * load.requests
+    return max(0.0, excess - QUEUE_CONFIDENCE * math.sqrt(variance))

@@ -1,0 +1,244 @@
+"""What is believed at this moment: demand, the capacity of each variant, lead times; each with where it comes from."""
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tokenpace.api.scaling import Balancing
+from tokenpace.api.slo import SLO
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import SpeedSource
+from tokenpace.api.variant import Variant
+from tokenpace.planning.balance import Costs, PodLoad, Shape, Targets, capacity
+from tokenpace.planning.demand import GROWTH, Rate, backlog_requests, rate
+from tokenpace.planning.leadtime import Starts
+from tokenpace.planning.learning import Learned
+from tokenpace.planning.memory import Memory
+from tokenpace.planning.prior import declared_belief
+from tokenpace.planning.sight import Sight
+from tokenpace.planning.streams import mean_stream_tokens_per_second
+
+FIRST_SIGHT_SECONDS = 300.0
+"""Work that is watched before beliefs are proven. The first windows know one load and guess the rest: where nothing was
+declared, or what was declared is wrong, they can ask for many times what is needed."""
+
+SMALLEST_RATIO = 1e-9
+"""Prompt tokens per generated token below which prompts limit nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Believed:
+    """What is believed of one variant."""
+
+    learned: Learned
+    shape: Shape
+    targets: Targets
+    pooled: bool
+    """Whether pods share their streams evenly."""
+    lead_seconds: float
+    declared: bool
+    """Whether `expected` says something of the speed of generation."""
+
+    @property
+    def costs(self) -> Costs | None:
+        """What the engine spends its seconds on; None while that is not known well enough to plan with."""
+        return self.learned.costs if self.declared or self.proven else None
+
+    @property
+    def proven(self) -> bool:
+        """Whether enough work was watched to trust what was learned beyond the loads that were seen."""
+        return self.learned.saturated or self.learned.observed_seconds >= FIRST_SIGHT_SECONDS
+
+    @property
+    def source(self) -> SpeedSource:
+        """Where the costs come from."""
+        if self.learned.saturated:
+            return SpeedSource.MEASURED
+        return SpeedSource.LEARNED if self.learned.observed_seconds > 0 else SpeedSource.DECLARED
+
+    @property
+    def feasible(self) -> bool | None:
+        """Whether some number of replicas keeps every latency target; None while nothing is known."""
+        return None if self.costs is None else self.targets.attainable(self.costs, self.shape) is self.targets
+
+    def promised_load(self, replicas: int) -> PodLoad | None:
+        """Return the largest load of one of ``replicas`` pods at which every target holds; None where none does."""
+        return self._load(self.targets, replicas)
+
+    def planned_load(self, replicas: int) -> PodLoad | None:
+        """Return the load to plan with: as promised, without those targets that no number of replicas can keep."""
+        return None if self.costs is None else self._load(self.targets.attainable(self.costs, self.shape), replicas)
+
+    def tokens_per_second(self, replicas: int) -> float:
+        """Return the capacity of one of ``replicas`` pods, to plan with; 0 while nothing is known."""
+        load = self.planned_load(replicas)
+        return 0.0 if load is None else load.tokens_per_second
+
+    def _load(self, targets: Targets, replicas: int) -> PodLoad | None:
+        if self.costs is None:
+            return None
+        return capacity(
+            self.costs,
+            self.shape,
+            targets,
+            slots=self.learned.slots,
+            most_streams=self.learned.most_streams,
+            pool=max(replicas, 1) if self.pooled else 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What is believed of the resource."""
+
+    variants: Mapping[str, Believed]
+    shape: Shape
+    drain_seconds: float
+    rate: Rate | None
+    """None while nothing was measured."""
+    served_tokens_per_second: float | None
+    stream_tokens_per_second: float | None
+    fast_share: float | None
+    """Share of requests whose streams were as fast as promised, over about a minute; None where there were none."""
+    waiting_requests: float | None
+    backlog_requests: float
+    saturated: bool
+    """Whether demand is hidden behind a fleet that has been full for a whole window."""
+    growth_tokens_per_second: float
+    """What to plan for at least while saturated."""
+    backlog_tokens_per_second: float
+
+    @property
+    def demand_tokens_per_second(self) -> float | None:
+        """What clients want now, the backlog included."""
+        return None if self.rate is None else self.rate.mean + self.backlog_tokens_per_second
+
+    @property
+    def needed_tokens_per_second(self) -> float:
+        """What certainly has to be planned for."""
+        low = 0.0 if self.rate is None else self.rate.low
+        return max(low + self.backlog_tokens_per_second, self.growth_tokens_per_second)
+
+
+def promised_demand(slo: SLO, shape: Shape, demand_tokens_per_second: float) -> float:
+    """Return the part of a demand that is promised; what is above is served as well as the bounds allow."""
+    promised = demand_tokens_per_second
+    if slo.generation_tokens_per_second is not None:
+        promised = min(promised, slo.generation_tokens_per_second)
+    if slo.prefill_tokens_per_second is not None:
+        promised = min(promised, slo.prefill_tokens_per_second / max(shape.prompt_ratio, SMALLEST_RATIO))
+    return promised
+
+
+def required_capacity(slo: SLO, shape: Shape, demand_tokens_per_second: float) -> float:
+    """Return the capacity that has to be ready for a demand: for what is promised, plus what is kept for bursts."""
+    promised = promised_demand(slo, shape, demand_tokens_per_second)
+    return max(slo.ready_tokens_per_second, promised + slo.burst_tokens_per_second)
+
+
+def drain_seconds(slo: SLO, tick_seconds: float) -> float:
+    """Return the time in which a queue has to be worked off: declared, else the first-token target, at least a tick."""
+    if slo.backlog_drain_seconds is not None:
+        return float(slo.backlog_drain_seconds)
+    first = slo.time_to_first_token
+    return tick_seconds if first is None else max(first.milliseconds / 1000, tick_seconds)
+
+
+def targets_of(slo: SLO, drain: float) -> Targets:
+    """Return what is promised, as the balance needs it."""
+    stream, first = slo.stream, slo.time_to_first_token
+    return Targets(
+        stream_seconds_per_token=None if stream is None else 1.0 / stream.tokens_per_second,
+        stream_deviations=0.0 if stream is None else statistics.NormalDist().inv_cdf(stream.percentile / 100),
+        first_token_seconds=None if first is None else first.milliseconds / 1000,
+        late_share=1.0 if first is None else 1.0 - first.percentile / 100,
+        mean_wait_seconds=drain,
+    )
+
+
+def estimate(spec: LLMDeploymentSpec, sight: Sight, memory: Memory) -> Estimate:
+    """Return what is believed at this moment."""
+    shape = memory.traffic.shape(spec.traffic)
+    drain = drain_seconds(spec.slo, sight.observation.tick_seconds)
+    targets = targets_of(spec.slo, drain)
+    variants = {variant.name: _believed(variant, spec, memory, shape, targets) for variant in spec.variants}
+    now = (
+        rate(memory.history, shape, memory.watching_since_seconds)
+        if memory.watching_since_seconds is not None
+        else None
+    )
+    readings = sight.readings
+    generated = sum(reading.generated_tokens_per_second for reading in readings) * sight.unseen_factor
+    saturated = _is_saturated(memory, sight)
+    backlog = _backlog(variants, sight) if sight.measuring else 0.0
+    return Estimate(
+        variants=variants,
+        shape=shape,
+        drain_seconds=drain,
+        rate=now,
+        served_tokens_per_second=generated if sight.measuring else None,
+        stream_tokens_per_second=mean_stream_tokens_per_second(readings),
+        fast_share=memory.stream_share.share,
+        waiting_requests=(
+            sum(reading.waiting_requests for reading in readings) * sight.unseen_factor if sight.measuring else None
+        ),
+        backlog_requests=backlog,
+        saturated=saturated,
+        growth_tokens_per_second=_growth(variants, sight) if saturated else 0.0,
+        backlog_tokens_per_second=_drained(backlog, now, variants=variants, sight=sight, shape=shape, drain=drain),
+    )
+
+
+def _believed(variant: Variant, spec: LLMDeploymentSpec, memory: Memory, shape: Shape, targets: Targets) -> Believed:
+    starts = memory.starts.get(variant.name, Starts(template_hash=""))
+    return Believed(
+        learned=memory.learned[variant.name],
+        shape=shape,
+        targets=targets,
+        pooled=spec.scaling.balancing is Balancing.LEAST_REQUEST,
+        lead_seconds=starts.lead_seconds(variant.expected),
+        declared=declared_belief(variant.expected) is not None,
+    )
+
+
+def _is_saturated(memory: Memory, sight: Sight) -> bool:
+    """Tell whether every slot has been taken for a whole window, on top of the window that says so."""
+    if memory.full_since_seconds is None or not sight.measuring:
+        return False
+    window_seconds = max(reading.window_seconds for reading in sight.readings)
+    return sight.now - memory.full_since_seconds >= window_seconds
+
+
+def _growth(variants: Mapping[str, Believed], sight: Sight) -> float:
+    """Return what to plan for while demand is hidden: so much more than the measured pods are planned to serve.
+
+    Pods that are new are not counted, so that nothing is added again before they show what they relieve.
+    """
+    counts = Counter(pod.variant for pod, _ in sight.known)
+    return GROWTH * sum(
+        variants[name].tokens_per_second(count) * count for name, count in counts.items() if name in variants
+    )
+
+
+def _backlog(variants: Mapping[str, Believed], sight: Sight) -> float:
+    serving = sight.pods_serving.items()
+    loads = {name: variants[name].planned_load(count) for name, count in serving if name in variants}
+    known = [(reading, loads.get(pod.variant)) for pod, reading in sight.known]
+    return backlog_requests(known) * sight.unseen_factor
+
+
+def _drained(
+    backlog: float, now: Rate | None, *, variants: Mapping[str, Believed], sight: Sight, shape: Shape, drain: float
+) -> float:
+    """Return the tokens/s that it takes to work the backlog off in time, from when a new pod could help.
+
+    Until then the pods that serve work on it, or it grows (design, section 4: projected over the lead time).
+    """
+    if backlog <= 0 or now is None:
+        return 0.0
+    serving = {pod.variant for pod in sight.serving} & variants.keys()
+    lead = max((variants[name].lead_seconds for name in serving), default=0.0)
+    ready = sum(variants[name].tokens_per_second(sight.serving_of(name)) * sight.serving_of(name) for name in serving)
+    left = backlog * shape.generated_tokens + (now.mean - ready) * lead
+    return max(0.0, left) / drain

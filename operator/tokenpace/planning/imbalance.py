@@ -1,0 +1,55 @@
+"""Whether requests reach some pods much more often than others: more replicas would not relieve those.
+
+Kept-alive connections stay with old pods, and a gateway may prefer some. Compared are requests per pod, averaged over
+`IMBALANCE_SECONDS`, so that chance evens out.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+IMBALANCE = 1.5
+"""The most loaded pod has more than this many times the mean."""
+
+IMBALANCE_SECONDS = 180.0
+"""For this long; and the time constant of the averages."""
+
+FEWEST_PODS = 2
+
+ENOUGH_REQUESTS = 4.0
+"""Mean requests per pod below which imbalance is chance, and harmless."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRequests:
+    """Requests in one pod, averaged in two ways."""
+
+    by_window: float
+    """Over about one window of the queries."""
+    by_minutes: float
+    """Over `IMBALANCE_SECONDS`."""
+    since_seconds: float
+
+    @classmethod
+    def first(cls, requests: float, now: float) -> "PodRequests":
+        """Return the averages of a pod that is seen for the first time."""
+        return cls(by_window=requests, by_minutes=requests, since_seconds=now)
+
+    def after(self, requests: float, elapsed_seconds: float, window_seconds: float) -> "PodRequests":
+        """Return the averages ``elapsed_seconds`` later."""
+        by_window = 1 - math.exp(-elapsed_seconds / window_seconds)
+        by_minutes = 1 - math.exp(-elapsed_seconds / IMBALANCE_SECONDS)
+        return PodRequests(
+            by_window=self.by_window + by_window * (requests - self.by_window),
+            by_minutes=self.by_minutes + by_minutes * (requests - self.by_minutes),
+            since_seconds=self.since_seconds,
+        )
+
+
+def imbalance(requests: Mapping[str, PodRequests], now: float) -> float | None:
+    """Return max/mean of the pods' requests; None while there are too few pods or requests to tell."""
+    settled = [pod.by_minutes for pod in requests.values() if now - pod.since_seconds >= IMBALANCE_SECONDS]
+    if len(settled) < FEWEST_PODS:
+        return None
+    mean = sum(settled) / len(settled)
+    return max(settled) / mean if mean >= ENOUGH_REQUESTS else None

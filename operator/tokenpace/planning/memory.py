@@ -1,0 +1,182 @@
+"""What the planner remembers from tick to tick. Bounded in size, and lost at a restart but for what was learned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.planning.demand import (
+    HISTORY_SECONDS,
+    Moment,
+    TrafficSums,
+    offered_tokens_per_second,
+    with_moment,
+    requests_in,
+)
+from tokenpace.planning.imbalance import IMBALANCE, PodRequests, imbalance
+from tokenpace.planning.leadtime import Starts
+from tokenpace.planning.learning import FULL, Learned, learn
+from tokenpace.planning.observation import Reading
+from tokenpace.planning.plausible import SHORTEST_SECONDS
+from tokenpace.planning.sight import Sight, is_new
+from tokenpace.planning.stability import Descent
+from tokenpace.planning.streams import StreamShare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything that a plan depends on besides the spec and the observation. `Memory()` is that of a fresh start."""
+
+    at_seconds: float | None = None
+    """When the last plan was made."""
+    watching_since_seconds: float | None = None
+    """Since when metrics are seen without a gap. Nothing shrinks before a whole stabilization window was seen."""
+    blind_since_seconds: float | None = None
+    unbalanced_since_seconds: float | None = None
+    full_since_seconds: float | None = None
+    """Since when every slot is taken and requests wait."""
+    history: tuple[Moment, ...] = ()
+    traffic: TrafficSums = field(default_factory=TrafficSums)
+    learned: Mapping[str, Learned] = field(default_factory=dict)
+    """By variant. The one thing to write down and to read back: `Learned.to_integers`, `Learned.from_integers`."""
+    starts: Mapping[str, Starts] = field(default_factory=dict)
+    """By variant."""
+    requests: Mapping[str, PodRequests] = field(default_factory=dict)
+    """By pod."""
+    stream_share: StreamShare = field(default_factory=StreamShare)
+    descent: Descent | None = None
+
+
+def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
+    """Return the memory with this moment in it.
+
+    The same moment twice changes nothing more, so that a plan that is made again is the same plan.
+    """
+    elapsed = sight.observation.tick_seconds if memory.at_seconds is None else sight.now - memory.at_seconds
+    memory = replace(
+        memory,
+        at_seconds=sight.now,
+        watching_since_seconds=_since(sight.measuring, memory.watching_since_seconds, sight.now),
+        blind_since_seconds=_since(sight.blind, memory.blind_since_seconds, sight.now),
+        starts=_starts(memory, sight),
+        learned=_believed(memory, spec, sight),
+    )
+    if not sight.measuring:  # what comes after a gap cannot be compared with what was before
+        return replace(memory, full_since_seconds=None, unbalanced_since_seconds=None, requests={})
+    if elapsed < SHORTEST_SECONDS:
+        return memory
+    known = sight.readings
+    window_seconds = max(reading.window_seconds for reading in known)
+    elapsed = min(elapsed, window_seconds)
+    traffic = memory.traffic.after(known, elapsed)
+    full = is_fleet_full(known)
+    requests = _requests(memory, sight, elapsed)
+    return replace(
+        memory,
+        traffic=traffic,
+        full_since_seconds=_since(full, memory.full_since_seconds, sight.now),
+        history=_history(memory, spec, sight, traffic, full=full),
+        learned=_learned(memory.learned, sight, traffic.shape(spec.traffic).generated_tokens, elapsed),
+        requests=requests,
+        stream_share=_stream_share(memory, spec, known, elapsed),
+        unbalanced_since_seconds=_since(
+            (imbalance(requests, sight.now) or 0.0) > IMBALANCE, memory.unbalanced_since_seconds, sight.now
+        ),
+    )
+
+
+def is_fleet_full(readings: Sequence[Reading]) -> bool:
+    """Tell whether all pods together have their slots taken and requests waiting.
+
+    Where an engine does not export its slots, a queue on every pod says the same.
+    """
+    if any(reading.slots is None for reading in readings):
+        return all(reading.waiting_requests > 0 for reading in readings)
+    slots = sum(reading.slots or 0.0 for reading in readings)
+    running = sum(reading.running_streams for reading in readings)
+    return running >= FULL * slots and any(reading.waiting_requests > 0 for reading in readings)
+
+
+def _since(holds: bool, since_seconds: float | None, now: float) -> float | None:
+    """Return since when something holds, None when it does not."""
+    return (now if since_seconds is None else min(since_seconds, now)) if holds else None
+
+
+def _believed(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> dict[str, Learned]:
+    """Return what is believed of each variant in the spec: as before, or anew if its inputs changed."""
+    hashes = sight.observation.template_hashes
+    believed = {}
+    for variant in spec.variants:
+        known = memory.learned.get(variant.name)
+        template_hash = hashes.get(variant.name, known.template_hash if known else "")
+        if known is None or known.template_hash != template_hash:
+            known = Learned.expected(template_hash, variant.expected)
+        believed[variant.name] = known
+    return believed
+
+
+def _learned(
+    believed: Mapping[str, Learned], sight: Sight, request_tokens: float, elapsed_seconds: float
+) -> dict[str, Learned]:
+    return {
+        name: learn(
+            learned,
+            [
+                reading
+                for pod, reading in sight.known
+                if pod.variant == name and pod.template_hash == learned.template_hash and not is_new(pod, sight.now)
+            ],
+            request_tokens,
+            elapsed_seconds,
+        )
+        for name, learned in believed.items()
+    }
+
+
+def _starts(memory: Memory, sight: Sight) -> dict[str, Starts]:
+    starts = {}
+    for name, template_hash in sight.observation.template_hashes.items():
+        known = memory.starts.get(name)
+        if known is None or known.template_hash != template_hash:
+            known = Starts(template_hash=template_hash)
+        starts[name] = known.seeing(
+            pod for pod in sight.observation.pods if pod.variant == name and pod.template_hash == template_hash
+        )
+    return starts
+
+
+def _requests(memory: Memory, sight: Sight, elapsed_seconds: float) -> dict[str, PodRequests]:
+    requests = {}
+    for pod, reading in sight.known:
+        before, now = memory.requests.get(pod.name), requests_in(reading)
+        requests[pod.name] = (
+            PodRequests.first(now, sight.now)
+            if before is None
+            else before.after(now, elapsed_seconds, reading.window_seconds)
+        )
+    return requests
+
+
+def _history(
+    memory: Memory, spec: LLMDeploymentSpec, sight: Sight, traffic: TrafficSums, *, full: bool
+) -> tuple[Moment, ...]:
+    shape = traffic.shape(spec.traffic)
+    before = {name: requests.by_window for name, requests in memory.requests.items()}
+    offered = sum(offered_tokens_per_second(reading, shape, before.get(pod.name)) for pod, reading in sight.known)
+    moment = Moment(
+        at_seconds=sight.now,
+        tokens_per_second=offered * sight.unseen_factor,
+        needed_tokens_per_second=0.0,
+        window_seconds=max(reading.window_seconds for _, reading in sight.known),
+        saturated=full,
+    )
+    keep_seconds = max(HISTORY_SECONDS, spec.scaling.scale_down.stabilization_window_seconds)
+    return with_moment(memory.history, moment, keep_seconds, sight.observation.tick_seconds)
+
+
+def _stream_share(
+    memory: Memory, spec: LLMDeploymentSpec, readings: Sequence[Reading], elapsed_seconds: float
+) -> StreamShare:
+    target = spec.slo.stream
+    if target is None:
+        return StreamShare()
+    return memory.stream_share.after(readings, target.tokens_per_second, elapsed_seconds)

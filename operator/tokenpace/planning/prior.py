@@ -1,0 +1,71 @@
+"""What is believed of a pod's speed before it was measured: log-normal, from `expected`."""
+
+from tokenpace.api.variant import Expected
+from tokenpace.planning.balance import Costs
+from tokenpace.planning.belief import Belief, bounded
+
+DECLARED_DEVIATION = 0.5
+"""Standard deviation of the logarithm of a declared cost: it may well be 50 % off."""
+
+GUESSED_DEVIATION = 1.0
+"""Likewise of a cost that nobody declared and that follows from another by a rule of thumb."""
+
+STEP_SHARE = 0.5
+"""Share of a token's time that is step and not token, where no second speed tells them apart. Half way between what was
+measured: 0.99 of a lone stream on GPUs (Llama-2-70B on H100; Splitwise, ISCA 2024), near 0 on small CPU pods."""
+
+SMALLEST_SHARE = 0.01
+"""Neither a step nor a token is believed to take less than this share of a lone stream's time: what is nothing could
+not be learned away from."""
+
+PROMPT_TOKEN_SHARE = 0.4
+"""Cost of a prompt token by that of a generated token: 0.11 ms by 0.26 ms in the same measurements."""
+
+USUAL_STREAMS = 16
+"""Streams at which `generationTokensPerSecond` is taken to have been seen when `atStreams` is not given."""
+
+
+def declared_belief(expected: Expected) -> Belief | None:
+    """Return what `expected` says of the balance; None where it says nothing of generation.
+
+    A single stream takes a + b a token, and k streams that keep running together take a + b·k each.
+    """
+    total = expected.generation_tokens_per_second
+    lone = None if expected.stream_tokens_per_second is None else 1.0 / expected.stream_tokens_per_second
+    streams = declared_streams(expected)
+    deviation = GUESSED_DEVIATION
+    if total is not None and lone is not None and streams > 1:
+        token = (streams / total - lone) / (streams - 1.0)
+        token = min(max(token, SMALLEST_SHARE * lone), (1.0 - SMALLEST_SHARE) * lone)
+        step, deviation = lone - token, DECLARED_DEVIATION
+    elif total is not None:
+        step, token = _split(streams / total, streams)
+    elif lone is not None:
+        step, token = _split(lone, 1.0)
+    else:
+        return None
+    prefill = expected.prefill_tokens_per_second
+    if prefill is None:
+        return Belief.independent(Costs(step, token, _prompt(token)), (deviation, deviation, GUESSED_DEVIATION))
+    return Belief.independent(Costs(step, token, 1.0 / prefill), (deviation, deviation, DECLARED_DEVIATION))
+
+
+def declared_streams(expected: Expected) -> float:
+    """Return the most streams that a pod was declared to have been seen with."""
+    return 1.0 if expected.generation_tokens_per_second is None else float(expected.at_streams or USUAL_STREAMS)
+
+
+def first_belief(seconds_per_token: float, streams_met: float) -> Belief:
+    """Return what a first measurement says where nothing was declared: its time, split by the rules of thumb."""
+    step, token = _split(seconds_per_token, max(streams_met, 1.0))
+    return Belief.independent(Costs(step, token, _prompt(token)), (GUESSED_DEVIATION,) * 3)
+
+
+def _split(seconds_per_token: float, streams: float) -> tuple[float, float]:
+    """Divide the time of a token into a and b."""
+    step = STEP_SHARE * seconds_per_token
+    return bounded(step), bounded((seconds_per_token - step) / streams)
+
+
+def _prompt(token_seconds: float) -> float:
+    return bounded(PROMPT_TOKEN_SHARE * token_seconds)
