@@ -73,6 +73,7 @@ def facts(*pods: Pod, replicas: int = 2, wanted: int = 2, **changes: Any) -> Fac
         plan=plan,
         learned={},
         refusals=(),
+        outdated=(),
         paused=False,
     )
     return replace(made, **changes)
@@ -136,6 +137,7 @@ def test_what_the_next_tick_tries_again_is_no_refusal(result: Result) -> None:
             facts(pod("a"), pod("b", ready=False, trouble="Unschedulable: no GPU")), "PodsInTrouble", id="no GPU"
         ),
         pytest.param(facts(pod("a"), paused=True), "Paused", id="paused"),
+        pytest.param(facts(pod("a"), pod("b"), outdated=("q8",)), "TemplateOutdated", id="made by an earlier version"),
     ],
 )
 def test_progressing_says_what_is_waited_for(made: Facts, reason: str) -> None:

@@ -91,6 +91,7 @@ class ProgressingReason(StrEnum):
     REPLICAS_STOPPING = "ReplicasStopping"
     PODS_IN_TROUBLE = "PodsInTrouble"
     PAUSED = "Paused"
+    TEMPLATE_OUTDATED = "TemplateOutdated"
 
 
 class DegradedReason(StrEnum):

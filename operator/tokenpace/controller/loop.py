@@ -19,7 +19,7 @@ from tokenpace.api.variant import EngineType
 from tokenpace.cluster.apply import Outcome, Result, difference, execute
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
-from tokenpace.cluster.objects import desired_objects, pins_of, template_hashes
+from tokenpace.cluster.objects import desired_objects, outdated_variants, pins_of, template_hashes
 from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Mirrors
 from tokenpace.controller.observe import observe
@@ -197,7 +197,8 @@ class Loop:
         now = self._wall_clock()
         metadata = one.resource["metadata"]
         holdings = self.mirrors.holdings(one.resource)
-        desired = desired_objects(one.resource, one.spec, pins_of(holdings.deployments))
+        pins = pins_of(holdings.deployments)
+        desired = desired_objects(one.resource, one.spec, pins)
         observation = observe(
             metadata["namespace"],
             holdings,
@@ -221,6 +222,7 @@ class Loop:
             plan=made,
             learned=learned_speeds(memory),
             refusals=refusals_of(outcomes),
+            outdated=outdated_variants(one.resource, one.spec, pins),
             paused=one.hands_off,
         )
         await self._reporter.report(one.resource, build_status(facts, one.status, now), one.status, now)

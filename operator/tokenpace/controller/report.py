@@ -43,6 +43,8 @@ class Facts:
     plan: Plan
     learned: Mapping[str, LearnedSpeed]
     refusals: Sequence[Refusal]
+    outdated: Sequence[str]
+    """Variants whose pods this version of the operator would render otherwise than they are."""
     paused: bool
 
 
@@ -201,6 +203,12 @@ def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:
         count > facts.plan.fleet.get(name, 0) for name, count in ready.items()
     ):
         return Finding(Verdict.TRUE, ProgressingReason.REPLICAS_STOPPING, "Waiting for replicas to drain and go.")
+    if facts.outdated:
+        message = (
+            f"Pods of {', '.join(facts.outdated)} are as an earlier version of the operator made them, so that its "
+            "upgrade restarts nothing; any change of the variant's engine renews them."
+        )
+        return Finding(Verdict.FALSE, ProgressingReason.TEMPLATE_OUTDATED, message)
     return Finding(Verdict.FALSE, ProgressingReason.SETTLED, f"The fleet is as decided ({fleet_text(ready)}).")
 
 
