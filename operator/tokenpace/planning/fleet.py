@@ -71,7 +71,7 @@ def best_fleet(demand: float, ladder: Sequence[Rung], limits: Limits, preference
 def _candidates(demand: float, rung: Rung, ladder: Sequence[Rung], limits: Limits) -> Iterator[Choice]:
     """Yield the smallest fleet of this variant that is enough, or the largest allowed one if none is.
 
-    Capacity and cost grow with every replica, so that no other number of replicas can be better.
+    Replicas beyond what is enough are never worth it, though they may raise the mean quality of a mixed fleet.
     """
     others = {other.name: other.least for other in ladder if other is not rung}
     most = _most(rung, others, ladder, limits)

@@ -32,6 +32,9 @@ AVERAGING_SECONDS = 200.0
 EXCITATION = 1.5
 """Streams that differ by less than this factor are one load."""
 
+ANOTHER_LOAD_DEVIATIONS = 3.0
+"""Standard deviations of chance beyond which streams are another load."""
+
 LINE_DEVIATION = 0.1
 """Standard deviation of log y around the line itself: decode is convex, prefill is not linear."""
 
@@ -257,7 +260,8 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
     Requests that run together see the same company, so that windows are not independent before about two residence
     times O·y have passed: that is what chance makes the averages uncertain by.
     """
-    work = learned.work.after(readings, learned.costs, elapsed_seconds)
+    before = Work() if _is_another_load(learned, readings, request_tokens) else learned.work
+    work = before.after(readings, learned.costs, elapsed_seconds)
     learned = replace(learned, work=work)
     seen = learned.belief is not None or work.seconds >= max(reading.window_seconds for reading in readings)
     if not seen or work.stream_seconds <= 0 or work.tokens <= 0:
@@ -274,6 +278,23 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
         noise=(LINE_DEVIATION**2 * AVERAGING_SECONDS + chance * 2.0 * residence_seconds / len(readings))
         / elapsed_seconds,
     )
+
+
+def _is_another_load(learned: Learned, readings: Sequence[Reading], request_tokens: float) -> bool:
+    """Tell whether the streams of this window are beyond chance different from the average: it begins anew then.
+
+    An average over two loads would hold the times of the busier one, which generated more tokens, against the mean of
+    both in streams.
+    """
+    work = learned.work
+    if work.tokens <= 0:
+        return False
+    mean, now = work.mean_streams, sum(decoding_streams(one, learned.costs) for one in readings) / len(readings)
+    window_seconds = max(reading.window_seconds for reading in readings)
+    dependence = min(1.0, 2.0 * request_tokens * work.seconds_per_token / window_seconds)
+    chance = math.sqrt(_spread(learned.costs, work) * mean * dependence / len(readings))
+    excited = now > EXCITATION * mean or mean > EXCITATION * now
+    return excited and abs(now - mean) > ANOTHER_LOAD_DEVIATIONS * chance
 
 
 def _spread(costs: Costs | None, work: Work) -> float:

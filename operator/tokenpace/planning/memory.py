@@ -9,8 +9,8 @@ from tokenpace.planning.demand import (
     Moment,
     TrafficSums,
     offered_tokens_per_second,
-    with_moment,
     requests_in,
+    with_moment,
 )
 from tokenpace.planning.imbalance import IMBALANCE, PodRequests, imbalance
 from tokenpace.planning.leadtime import Starts

@@ -14,7 +14,7 @@ STEP_SHARE = 0.5
 """Share of a token's time that is step and not token, where no second speed tells them apart. Half way between what was
 measured: 0.99 of a lone stream on GPUs (Llama-2-70B on H100; Splitwise, ISCA 2024), near 0 on small CPU pods."""
 
-SMALLEST_SHARE = 0.01
+SMALLEST_SHARE = 0.001
 """Neither a step nor a token is believed to take less than this share of a lone stream's time: what is nothing could
 not be learned away from."""
 

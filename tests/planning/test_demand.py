@@ -1,0 +1,168 @@
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.planning.declared import reading
+
+from tokenpace.api.slo import Traffic
+from tokenpace.planning.balance import Costs, Shape, pod_load
+from tokenpace.planning.demand import (
+    HISTORY_MOMENTS,
+    Moment,
+    Rate,
+    TrafficSums,
+    backlog_requests,
+    offered_tokens_per_second,
+    rate,
+    with_moment,
+)
+
+SHAPE = Shape(12, 32)
+WINDOW = 30.0
+
+
+def moment(at: float, tokens_per_second: float, **other: float) -> Moment:
+    values = {"needed_tokens_per_second": 0.0, "window_seconds": WINDOW, "saturated": False, **other}
+    return Moment(at_seconds=at, tokens_per_second=tokens_per_second, **values)  # type: ignore[arg-type]
+
+
+def history(*levels: tuple[float, float], tick: float = 5.0) -> list[Moment]:
+    """Moments for so many seconds at each level, without noise; windows average over a step."""
+    times = [tokens for seconds, tokens in levels for _ in range(int(seconds))]
+    return [
+        moment(float(at), sum(times[max(0, at - int(WINDOW)) : at]) / min(at, WINDOW))
+        for at in range(int(tick), len(times) + 1, int(tick))
+    ]
+
+
+def rate_of(moments: list[Moment]) -> Rate:
+    found = rate(moments, SHAPE, since_seconds=-math.inf)
+    assert found is not None
+    return found
+
+
+def test_nothing_seen_is_no_rate_and_not_zero() -> None:
+    assert rate([], SHAPE, since_seconds=0.0) is None
+
+
+def test_the_longer_a_rate_stays_the_better_it_is_known() -> None:
+    short, long = rate_of(history((60, 60))), rate_of(history((600, 60)))
+    assert long.high - long.low < (short.high - short.low) / 2.5
+    assert long.low < 60 < long.high
+
+
+def test_a_large_step_is_known_after_one_window() -> None:
+    stepped = rate_of(history((600, 20), (WINDOW, 200)))
+    assert stepped.mean == pytest.approx(200, rel=0.35)
+    assert stepped.low > 60
+
+
+def test_after_a_fall_the_past_is_forgotten() -> None:
+    fallen = rate_of(history((600, 200), (60, 10)))
+    assert fallen.high < 40
+
+
+def test_before_a_gap_nothing_is_looked_at() -> None:
+    moments = history((300, 200), (300, 100))
+    found = rate(moments, SHAPE, since_seconds=450.0)
+    assert found is not None
+    assert found.counted_seconds <= 150 + WINDOW
+
+
+def test_a_saturated_rate_is_only_a_lower_bound() -> None:
+    saturated = [moment(at, 60.0, saturated=True) for at in range(0, 300, 5)]
+    assert rate_of(saturated).high == math.inf
+
+
+def test_the_true_rate_lies_within_the_bounds_nearly_always() -> None:
+    chance = random.Random(5)
+    true_rate, tick, hits, tries = 60.0, 5.0, 0, 300
+    for _ in range(tries):
+        counts = [sum(chance.random() < true_rate / 32 / 100 for _ in range(500)) * 32 / tick for _ in range(66)]
+        moments = [moment(tick * at, sum(counts[at - 6 : at]) / 6) for at in range(6, 66)]
+        found = rate_of(moments)
+        hits += found.low <= true_rate <= found.high
+    assert hits / tries > 0.93
+
+
+def test_admissions_are_demand_where_the_engine_counts_them() -> None:
+    assert offered_tokens_per_second(reading(10.0, requests_per_second=0.5), SHAPE, None) == 16.0
+
+
+def test_a_growing_queue_is_demand_where_the_engine_counts_nothing() -> None:
+    growing = reading(16.0, running=4.0, waiting=6.0)
+    assert offered_tokens_per_second(growing, SHAPE, requests_before=4.0) == pytest.approx(16 + 6 / 30 * 32)
+
+
+def test_a_draining_queue_is_not_demand() -> None:
+    draining = reading(16.0, running=4.0, waiting=0.0)
+    assert offered_tokens_per_second(draining, SHAPE, requests_before=10.0) == pytest.approx(16 - 6 / 30 * 32)
+
+
+def test_a_pod_seen_for_the_first_time_has_no_growth() -> None:
+    assert offered_tokens_per_second(reading(16.0, running=4.0, waiting=6.0), SHAPE, None) == 16.0
+
+
+def test_chance_at_capacity_is_no_backlog() -> None:
+    load = pod_load(Costs(0.001, 1 / 17, 0.006), SHAPE, 2.6, 4)
+    usual = reading(13.5, running=4.0, waiting=load.requests)
+    assert backlog_requests([(usual, load)] * 6) == 0.0
+
+
+def test_what_chance_does_not_explain_is_backlog() -> None:
+    load = pod_load(Costs(0.001, 1 / 17, 0.006), SHAPE, 2.6, 4)
+    queue = reading(16.0, running=4.0, waiting=50.0)
+    assert 20 < backlog_requests([(queue, load)]) < 54
+
+
+def test_what_waits_at_a_pod_of_unknown_capacity_is_backlog() -> None:
+    assert backlog_requests([(reading(16.0, running=4.0, waiting=3.0), None)]) == 3.0
+
+
+def test_the_shape_starts_as_declared_and_becomes_what_is_measured() -> None:
+    declared = Traffic(prompt_tokens=512, generated_tokens=256)
+    assert TrafficSums().shape(declared) == Shape(512.0, 256.0)
+    sums = TrafficSums()
+    busy = reading(100.0, prompt_tokens_per_second=1000.0, requests_per_second=1.0, tokens_per_completion=100.0)
+    for _ in range(200):
+        sums = sums.after([busy], 10.0)
+    shape = sums.shape(declared)
+    assert shape.generated_tokens == pytest.approx(100, rel=0.1)
+    assert shape.prompt_tokens == pytest.approx(1000, rel=0.15)
+
+
+def test_a_few_short_requests_do_not_bias_the_length() -> None:
+    declared = Traffic(prompt_tokens=512, generated_tokens=256)
+    short = reading(100.0, requests_per_second=0.5, tokens_per_completion=20.0)
+    assert TrafficSums().after([short], 10.0).shape(declared).generated_tokens > 200
+
+
+def test_an_engine_that_counts_nothing_keeps_the_declared_length() -> None:
+    declared = Traffic(prompt_tokens=12, generated_tokens=32)
+    assert TrafficSums().after([reading(16.0)] * 3, 10.0).shape(declared).generated_tokens == 32.0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 100.0), st.floats(0.0, 1e6)), min_size=1, max_size=400),
+    st.floats(10.0, 3600.0),
+    st.floats(0.5, 60.0),
+)
+def test_the_history_is_bounded(steps: list[tuple[float, float]], keep: float, tick: float) -> None:
+    kept: tuple[Moment, ...] = ()
+    at = 0.0
+    for elapsed, tokens in steps:
+        at += elapsed
+        kept = with_moment(kept, moment(at, tokens), keep, tick)
+    assert len(kept) <= 2 * HISTORY_MOMENTS + 2
+    assert kept[-1].at_seconds == at
+    assert all(one.at_seconds >= at - keep for one in kept)
+
+
+def test_a_coarse_history_keeps_the_mean_rate_and_the_largest_need() -> None:
+    kept: tuple[Moment, ...] = ()
+    for at in range(3600):
+        kept = with_moment(kept, moment(at, at % 2 * 100.0, needed_tokens_per_second=float(at == 1800)), 3600.0, 1.0)
+    assert sum(one.tokens_per_second * one.ticks for one in kept) / sum(one.ticks for one in kept) == pytest.approx(50)
+    assert max(one.needed_tokens_per_second for one in kept) == 1.0
