@@ -133,3 +133,16 @@ def test_in_manual_mode_the_chosen_variant_runs() -> None:
     assert used is not None
     assert used.name == "q4"
     assert paths(declared) == ["spec.variants[q8]"]
+
+
+@pytest.mark.parametrize("scaling", [{}, {"mode": "Manual", "variant": "q8"}])
+def test_a_variant_that_was_taken_out_of_use_never_runs(scaling: dict[str, Any]) -> None:
+    assert variant_in_use(spec(Q8 | {"maxReplicas": 0}, scaling=scaling)) is None
+
+
+def test_a_variant_that_was_taken_out_of_use_makes_way_for_the_next_and_is_not_called_unsupported() -> None:
+    declared = spec(TGI | {"maxReplicas": 0}, Q8 | {"maxReplicas": 0}, Q4)
+    used = variant_in_use(declared)
+    assert used is not None
+    assert used.name == "q4"
+    assert unsupported_fields(declared) == ()

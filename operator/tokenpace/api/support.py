@@ -30,7 +30,7 @@ def variant_in_use(spec: LLMDeploymentSpec) -> Variant | None:
 
     In Manual mode that is the chosen one, else the best that is at or above ``slo.minQuality``.
     """
-    runnable = [variant for variant in spec.ladder if _is_runnable(variant)]
+    runnable = [variant for variant in _offered(spec) if _is_runnable(variant)]
     chosen = spec.scaling.variant
     if chosen is not None:
         return next((variant for variant in runnable if variant.name == chosen), None)
@@ -46,6 +46,11 @@ def unsupported_fields(spec: LLMDeploymentSpec) -> tuple[UnsupportedField, ...]:
         UnsupportedField(field, message)
         for field, message in (*_of_slo(spec.slo), *_of_scaling(spec.scaling), *_of_variants(spec), *_of_replicas(spec))
     )
+
+
+def _offered(spec: LLMDeploymentSpec) -> list[Variant]:
+    """Return the ladder without the variants that the user took out of use."""
+    return [variant for variant in spec.ladder if variant.max_replicas > 0]
 
 
 def _is_runnable(variant: Variant) -> bool:
@@ -80,7 +85,7 @@ def _of_scaling(scaling: Scaling) -> Iterator[tuple[str, str]]:
 
 def _of_variants(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
     used = variant_in_use(spec)
-    for variant in spec.ladder:
+    for variant in _offered(spec):
         path = f"spec.variants[{variant.name}]"
         if variant.scale_target_ref is not None:
             yield f"{path}.scaleTargetRef", "existing workloads are not scaled yet."

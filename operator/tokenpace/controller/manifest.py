@@ -35,7 +35,8 @@ def runnable_spec(spec: LLMDeploymentSpec) -> LLMDeploymentSpec:
     """
     variant = variant_in_use(spec)
     if variant is None:
-        raise ManifestError("no variant can be run: " + " ".join(map(str, unsupported_fields(spec))))
+        needed = "no variant that `scaling.variant` and `slo.minQuality` allow has a supported engine and `maxReplicas` > 0"
+        raise ManifestError(" ".join((f"spec.variants: {needed}.", *map(str, unsupported_fields(spec)))))
     if found := problems(spec, variant):
         raise ManifestError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
     return spec.model_copy(update={"variants": [variant]})
