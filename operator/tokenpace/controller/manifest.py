@@ -35,7 +35,7 @@ def runnable_spec(spec: LLMDeploymentSpec) -> LLMDeploymentSpec:
     """
     variant = variant_in_use(spec)
     if variant is None:
-        needed = "no variant that `scaling.variant` and `slo.minQuality` allow has a supported engine and `maxReplicas` > 0"
+        needed = "none that `scaling.variant` and `slo.minQuality` allow has a supported engine and `maxReplicas` > 0"
         raise ManifestError(" ".join((f"spec.variants: {needed}.", *map(str, unsupported_fields(spec)))))
     if found := problems(spec, variant):
         raise ManifestError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
