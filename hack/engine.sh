@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A Docker engine: engine.sh up | down
 #
-# An engine that answers is used as it is. Where none does and we are root already, one is started for this user, with
-# its data in the cache; `down` stops that one, and never another.
+# An engine that answers is used as it is, but for one firewall rule, which `down` takes back. Where none answers and we
+# are root already, one is started for this user, with its data in the cache; `down` stops that one, and never another.
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 state=$cache/engine
@@ -15,8 +15,11 @@ answers() { timeout 10 docker version > /dev/null 2>&1; }
 guarded=(DOCKER-USER --destination "$SERVICE_CIDR" --jump REJECT)
 guard() {
   may_set_up && iptables --list DOCKER-USER > /dev/null 2>&1 || return 0
-  iptables --check "${guarded[@]}" 2> /dev/null || iptables --insert "${guarded[@]}"
+  iptables --check "${guarded[@]}" 2> /dev/null && return
+  say "keeping the tests' traffic on this machine: iptables rejects forwarding to $SERVICE_CIDR (make clean undoes it)"
+  iptables --insert "${guarded[@]}"
 }
+unguard() { iptables --delete "${guarded[@]}" 2> /dev/null || true; }
 
 start() {
   mkdir -p "$state"
@@ -45,13 +48,13 @@ up() {
 }
 
 down() {
+  unguard
   local dockerd
   dockerd=$(cat "$pid_file" 2> /dev/null) && [[ $(cat "/proc/$dockerd/comm" 2> /dev/null) == dockerd ]] || return 0
   say "stopping our Docker engine (its images stay in $state; make distclean removes them)"
   docker network prune --force > /dev/null
   kill "$dockerd"
   while [[ -d /proc/$dockerd ]]; do sleep 0.2; done
-  iptables --delete "${guarded[@]}" 2> /dev/null || true
   ip link delete docker0 2> /dev/null || true
   # One that was killed before it could tidy up leaves its data folder mounted on itself.
   while mountpoint --quiet "$state/data"; do umount --recursive "$state/data"; done
