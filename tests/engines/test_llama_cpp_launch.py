@@ -164,6 +164,9 @@ def test_the_users_pod_template_is_merged_over_the_rendered_one(start: Start) ->
         ),
         ({"podTemplate": {"spec": {"containers": None}}}, "podTemplate.spec.containers", "use a list"),
         ({"podTemplate": {"spec": "text"}}, "podTemplate.spec.containers", "use a list"),
+        ({"podTemplate": {"metadata": []}}, "podTemplate.metadata", "`key: value`"),
+        ({"podTemplate": {"metadata": {"labels": "x"}}}, "podTemplate.metadata.labels", "`key: value`"),
+        ({"podTemplate": {"metadata": {"annotations": ["a"]}}}, "podTemplate.metadata.annotations", "`key: value`"),
     ],
 )
 def test_a_problem_names_the_field_and_the_cure(

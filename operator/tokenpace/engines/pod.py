@@ -3,7 +3,7 @@
 It satisfies the *restricted* Pod Security Standard, so that a namespace may enforce it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,7 +88,16 @@ def pod_template_problems(variant: Variant, field: str) -> tuple[FieldProblem, .
                 f"would remove the engine: use a list; the engine's container is the one named `{ENGINE_CONTAINER}`",
             )
         )
-    return tuple(problems)
+    return (*problems, *_metadata_problems(patch.get("metadata"), f"{field}.podTemplate.metadata"))
+
+
+def _metadata_problems(metadata: Any, field: str) -> Iterator[FieldProblem]:
+    parts = {field: metadata}
+    if isinstance(metadata, Mapping):
+        parts |= {f"{field}.{name}": metadata.get(name) for name in ("labels", "annotations")}
+    for name, value in parts.items():
+        if value is not None and not isinstance(value, Mapping):
+            yield FieldProblem(name, "has no keys: write it as `key: value`, or leave it out")
 
 
 def _main_container(launch: Launch, weights: Weights, container: EngineContainer) -> dict[str, Any]:
