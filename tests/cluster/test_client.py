@@ -72,8 +72,11 @@ async def test_a_watch_that_stays_open_past_its_end_has_stalled(client: Any, kmo
     assert 60 <= asyncio.get_running_loop().time() < 70
 
 
-async def test_a_watch_cut_within_an_event_is_an_error(client: Any, kmock: Any) -> None:
-    kmock[f"get {_PODS}"] << (b'{"type": "ADDED", "obj',)
+@pytest.mark.parametrize(
+    "line", [pytest.param(b'{"type": "ADDED", "obj', id="cut"), pytest.param(b"[" * 100_000, id="nested too deeply")]
+)
+async def test_an_event_that_cannot_be_read_is_an_error(client: Any, kmock: Any, line: bytes) -> None:
+    kmock[f"get {_PODS}"] << (line,)
     with pytest.raises(ApiError, match="NotJSON"):
         await anext(client.watch(PODS, namespace="shop", resource_version="5", for_seconds=60))
 

@@ -243,7 +243,7 @@ async def log_in_from_environment(configuration: Configuration) -> None:
 def _parsed(text: bytes) -> Object:
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter where it is nested too deeply
         raise ApiError(None, "NotJSON", f"expected JSON, got {text[:80]!r}") from error
     if not isinstance(parsed, dict):
         raise ApiError(None, "NotJSON", f"expected a JSON object, got {text[:80]!r}")
