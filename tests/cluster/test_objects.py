@@ -184,7 +184,7 @@ class TestAnUpgradeOfTheOperator:
 
     @pytest.fixture
     def before(self, resource: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], ...]:
-        rendered = desired_objects(resource, _spec(resource), streams={"q8": 6})
+        rendered = desired_objects(resource, _spec(resource))
         monkeypatch.setattr(LlamaCpp, "default_image", "llama:next")
         return rendered
 
@@ -192,8 +192,8 @@ class TestAnUpgradeOfTheOperator:
         assert _desired(resource, pins_of(before[:2])) == before
 
     def test_keeps_the_batch_limit_that_the_pods_were_launched_with(self, resource: Any, before: Any) -> None:
-        spec, pins = _spec(resource), pins_of(before[:2])
-        assert desired_objects(resource, spec, pins, streams={"q8": 12}) == before
+        resource["spec"]["variants"][0]["expected"] = {"atStreams": 12}
+        assert _desired(resource, pins_of(before[:2])) == before
 
     def test_says_which_variants_it_would_render_otherwise(self, resource: Any, before: Any) -> None:
         assert outdated_variants(resource, _spec(resource), pins_of(before[:2])) == ("q8", "q4")
@@ -206,7 +206,7 @@ class TestAnUpgradeOfTheOperator:
 
 def test_the_same_version_renders_nothing_otherwise(resource: Any) -> None:
     spec = _spec(resource)
-    rendered = desired_objects(resource, spec, streams={"q8": 6})
+    rendered = desired_objects(resource, spec)
     assert outdated_variants(resource, spec, pins_of(rendered[:2])) == ()
 
 

@@ -32,13 +32,13 @@ def specify() -> Specify:
 def start(specify: Specify) -> Start:
     """Return the launch of such a spec."""
 
-    def started(streams: int | None = None, **fields: Any) -> Launch:
+    def started(**fields: Any) -> Launch:
         spec = specify(**fields)
         variant = spec.variants[0]
         source = variant.source or spec.model.source
         assert source is not None
         assert variant.engine is not None
         image = variant.engine.image or ADAPTERS[variant.engine.type].default_image
-        return Launch(spec=spec, variant=variant, source=source, image=image, streams=streams)
+        return Launch(spec=spec, variant=variant, source=source, image=image)
 
     return started

@@ -49,7 +49,7 @@ def launch(adapter: EngineAdapter) -> Launch:
     )
     source = spec.variants[0].source
     assert source is not None
-    return Launch(spec=spec, variant=spec.variants[0], source=source, image=adapter.default_image, streams=8)
+    return Launch(spec=spec, variant=spec.variants[0], source=source, image=adapter.default_image)
 
 
 @pytest.fixture

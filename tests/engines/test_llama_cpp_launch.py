@@ -44,12 +44,13 @@ def test_the_users_image_wins_over_the_tested_one(start: Start) -> None:
 
 
 def test_every_stream_has_the_whole_context_although_the_server_divides_it(start: Start) -> None:
-    launch = start(streams=6, model={"contextTokens": 1000})
+    launch = start(expected={"atStreams": 6}, model={"contextTokens": 1000})
     assert (flag(launch, "--parallel"), flag(launch, "--ctx-size")) == ("6", "6000")
 
 
 def test_the_context_follows_the_users_own_number_of_slots(start: Start) -> None:
-    launch = start(streams=6, model={"contextTokens": 1000}, engine={"type": "LlamaCpp", "args": ["-np", "16"]})
+    engine = {"type": "LlamaCpp", "args": ["-np", "16"]}
+    launch = start(expected={"atStreams": 6}, model={"contextTokens": 1000}, engine=engine)
     assert (flag(launch, "-np"), flag(launch, "--ctx-size")) == ("16", "16000")
 
 
@@ -187,3 +188,17 @@ def test_a_missing_source_is_a_problem_of_the_model(specify: Specify) -> None:
 def test_the_precision_may_be_written_in_capitals_as_in_file_names(specify: Specify) -> None:
     spec = specify(quantization="Q4_K_M")
     assert LlamaCpp().problems(spec, spec.variants[0]) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "slots"),
+    [
+        pytest.param({}, 4, id="nothing is said"),
+        pytest.param({"expected": {"atStreams": 6}}, 6, id="the expected speed was seen at 6"),
+        pytest.param({"engine": {"type": "LlamaCpp", "args": ["-np", "16"]}}, 16, id="the user says 16"),
+    ],
+)
+def test_the_batch_limit_is_read_from_what_pods_are_launched_with(
+    start: Start, fields: dict[str, Any], slots: int
+) -> None:
+    assert LlamaCpp().batch_limit(LlamaCpp().pod_template(start(**fields))) == slots

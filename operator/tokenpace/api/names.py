@@ -21,8 +21,6 @@ INPUTS_HASH_ANNOTATION = f"{GROUP}/inputs-hash"
 """Hash of the user's inputs that a workload and its pods were rendered from; learned speeds belong to it."""
 APPLIED_TEMPLATE_ANNOTATION = f"{GROUP}/applied-template"
 """The pod template that a workload was given, as JSON: what its pods keep until the user's inputs change."""
-LAUNCH_STREAMS_ANNOTATION = f"{GROUP}/launch-streams"
-"""Batch limit that the pod template was rendered with, where it was rendered with one."""
 PAUSED_ANNOTATION = f"{GROUP}/paused"
 """On an LLMDeployment, with the value ``"true"``: the operator reports and changes nothing."""
 

@@ -27,7 +27,6 @@ _ROLLOUT_DEADLINE_SECONDS = 1800
 Nothing is undone at the deadline: the Deployment only says that it is stuck."""
 
 _NO_PINS: Mapping[str, "Pin"] = MappingProxyType({})
-_NO_STREAMS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,6 @@ class Pin:
     """What a variant's pods were rendered from and into, as their Deployment remembers it."""
 
     inputs_hash: str
-    streams: int | None
     template: Object
 
 
@@ -56,7 +54,6 @@ def desired_objects(
     resource: Mapping[str, Any],
     spec: LLMDeploymentSpec,
     pins: Mapping[str, Pin] = _NO_PINS,
-    streams: Mapping[str, int] = _NO_STREAMS,
 ) -> tuple[Object, ...]:
     """Return the Deployments (one a variant, without replicas), the Service and the PodDisruptionBudget.
 
@@ -64,11 +61,10 @@ def desired_objects(
         resource: the LLMDeployment; without a UID (a manifest that no cluster has seen) nothing is owned.
         spec: its spec. A variant that brings its own workload, or whose engine is not supported yet, has no Deployment.
         pins: what each variant's pods are rendered from now, from `pins_of`.
-        streams: batch limit by variant, for pods that are rendered anew.
     """
     return (
         *(
-            _deployment(resource, variant, _current_pin(resource, spec, variant, pins, streams))
+            _deployment(resource, variant, _current_pin(resource, spec, variant, pins))
             for variant in _launched(spec)
         ),
         _service(resource),
@@ -85,7 +81,6 @@ def pins_of(deployments: Iterable[Object]) -> dict[str, Pin]:
         try:
             pins[variant] = Pin(
                 inputs_hash=annotations[names.INPUTS_HASH_ANNOTATION],
-                streams=_int_or_none(annotations.get(names.LAUNCH_STREAMS_ANNOTATION)),
                 template=json.loads(annotations[names.APPLIED_TEMPLATE_ANNOTATION]),
             )
         except (KeyError, ValueError):  # created a moment ago, or edited by hand: rendered anew
@@ -102,6 +97,21 @@ def template_hashes(desired: Iterable[Object]) -> dict[str, str]:
     }
 
 
+def batch_limits(spec: LLMDeploymentSpec, desired: Iterable[Object]) -> dict[str, int]:
+    """Return by variant how many requests a new pod works on at once, where its engine is told so."""
+    templates = {
+        body["metadata"]["labels"][names.VARIANT_LABEL]: body["spec"]["template"]
+        for body in desired
+        if body["kind"] == "Deployment"
+    }
+    limits = {
+        variant.name: ADAPTERS[variant.engine.type].batch_limit(templates[variant.name])
+        for variant in spec.ladder
+        if variant.engine is not None
+    }
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
 def outdated_variants(resource: Mapping[str, Any], spec: LLMDeploymentSpec, pins: Mapping[str, Pin]) -> tuple[str, ...]:
     """Return the variants whose pods this version of the operator would render otherwise than they are."""
     return tuple(
@@ -109,7 +119,7 @@ def outdated_variants(resource: Mapping[str, Any], spec: LLMDeploymentSpec, pins
         for variant in _launched(spec)
         if (pin := pins.get(variant.name)) is not None
         and pin.inputs_hash == inputs_hash(spec, variant)
-        and pin != _rendered(resource, spec, variant, pin.streams)
+        and pin != _rendered(resource, spec, variant)
     )
 
 
@@ -122,29 +132,28 @@ def _current_pin(
     spec: LLMDeploymentSpec,
     variant: Variant,
     pins: Mapping[str, Pin],
-    streams: Mapping[str, int],
 ) -> Pin:
     pin = pins.get(variant.name)
     if pin is not None and pin.inputs_hash == inputs_hash(spec, variant):
         return pin
-    return _rendered(resource, spec, variant, streams.get(variant.name))
+    return _rendered(resource, spec, variant)
 
 
-def _rendered(resource: Mapping[str, Any], spec: LLMDeploymentSpec, variant: Variant, streams: int | None) -> Pin:
+def _rendered(resource: Mapping[str, Any], spec: LLMDeploymentSpec, variant: Variant) -> Pin:
     """Render a variant's pods as this version of the operator does."""
     engine, source = variant.engine, variant.source or spec.model.source
     if engine is None or source is None:
         raise ValueError(f"variant {variant.name} has no engine or no source; admission refuses that")
     adapter = ADAPTERS[engine.type]
     image = engine.image or adapter.default_image
-    launch = Launch(spec=spec, variant=variant, source=source, image=image, streams=streams)
+    launch = Launch(spec=spec, variant=variant, source=source, image=image)
     digest = inputs_hash(spec, variant)
     template = adapter.pod_template(launch)
     metadata = template.get("metadata", {})
     labels = {**metadata.get("labels", {}), **names.variant_labels(resource["metadata"]["name"], variant.name)}
     annotations = {**metadata.get("annotations", {}), names.INPUTS_HASH_ANNOTATION: digest}
     labelled = {**template, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
-    return Pin(inputs_hash=digest, streams=streams, template=labelled)
+    return Pin(inputs_hash=digest, template=labelled)
 
 
 def _deployment(resource: Mapping[str, Any], variant: Variant, pin: Pin) -> Object:
@@ -153,8 +162,6 @@ def _deployment(resource: Mapping[str, Any], variant: Variant, pin: Pin) -> Obje
         names.INPUTS_HASH_ANNOTATION: pin.inputs_hash,
         names.APPLIED_TEMPLATE_ANNOTATION: _canonical(pin.template),
     }
-    if pin.streams is not None:
-        annotations[names.LAUNCH_STREAMS_ANNOTATION] = str(pin.streams)
     metadata = _metadata(resource, names.workload_name(name, variant.name), names.variant_labels(name, variant.name))
     return {
         "apiVersion": "apps/v1",
@@ -226,6 +233,3 @@ def _declared(model: ApiModel | None, **fields: Any) -> Any:
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
-
-def _int_or_none(text: str | None) -> int | None:
-    return None if text is None else int(text)

@@ -1,21 +1,23 @@
 """What the cluster holds joined with what Prometheus says: one immutable picture for the planner. Pure."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from tokenpace.api.variant import EngineType
 from tokenpace.cluster.observed import observed_pod, observed_replicas
 from tokenpace.controller.mirrors import Holdings
-from tokenpace.planning.observation import Observation
+from tokenpace.planning.observation import Idle, Live, Observation, Pod
 from tokenpace.prometheus.samples import MetricsAnswer, sample_of
 
 
 def observe(
     namespace: str,
     holdings: Holdings,
-    hashes: Mapping[str, str],
-    engines: Collection[EngineType],
     answer: MetricsAnswer,
     *,
+    hashes: Mapping[str, str],
+    slots: Mapping[str, int],
+    engines: Collection[EngineType],
     tick_seconds: float,
 ) -> Observation:
     """Return one LLMDeployment as it is.
@@ -23,9 +25,10 @@ def observe(
     Args:
         namespace: of the LLMDeployment and everything it owns.
         holdings: its objects and pods.
-        hashes: by variant, the hash of the inputs that new pods get.
-        engines: of the variants in the spec; what Prometheus could not say of others is no problem here.
         answer: what Prometheus said in this tick.
+        hashes: by variant, the hash of the inputs that new pods get.
+        slots: by variant, how many requests such a new pod works on at once.
+        engines: of the variants in the spec; what Prometheus could not say of others is no problem here.
         tick_seconds: interval of the loop.
     """
     # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
@@ -35,8 +38,22 @@ def observe(
         replicas=observed_replicas(holdings.deployments),
         template_hashes=hashes,
         pods=tuple(
-            observed_pod(pod, sample_of(answer.samples, namespace, pod["metadata"]["name"])) for pod in holdings.pods
+            _with_slots(observed_pod(pod, sample_of(answer.samples, namespace, pod["metadata"]["name"])), hashes, slots)
+            for pod in holdings.pods
         ),
         metrics_problem="; ".join(dict.fromkeys(problems)) or None,
         tick_seconds=tick_seconds,
     )
+
+
+def _with_slots(pod: Pod, hashes: Mapping[str, str], slots: Mapping[str, int]) -> Pod:
+    """Return a pod whose reading tells its batch limit: the engine's own word, else what it was launched with."""
+    limit = slots.get(pod.variant)
+    if (
+        limit is None
+        or pod.template_hash != hashes.get(pod.variant)
+        or not isinstance(pod.sample, (Live, Idle))
+        or pod.sample.reading.slots is not None
+    ):
+        return pod
+    return replace(pod, sample=type(pod.sample)(replace(pod.sample.reading, slots=float(limit))))

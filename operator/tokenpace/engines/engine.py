@@ -29,8 +29,6 @@ class Launch:
     variant: Variant
     source: ModelSource
     image: str
-    streams: int | None
-    """Batch limit to launch with, near 1.3 times the planned streams; None leaves it to the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +73,13 @@ class EngineAdapter(Protocol):
         """Return a PodTemplateSpec (plain dict) whose main container is `ENGINE_CONTAINER` with port `HTTP_PORT`.
 
         Only for a variant without `problems`.
+        """
+
+    def batch_limit(self, template: Mapping[str, Any]) -> int | None:
+        """Return how many requests a pod of this template works on at once; None where the engine decides.
+
+        Launch it with the user's own argument, else ``expected.atStreams``: beyond the streams that the declared speed
+        was seen at, requests queue instead of slowing every stream.
         """
 
     def read(self, window: Window) -> Reading | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tokenpace.api.model_source import HuggingFaceSource, ModelSource
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
-from tokenpace.engines.engine import FieldProblem, Launch, Signal
+from tokenpace.engines.engine import ENGINE_CONTAINER, FieldProblem, Launch, Signal
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, mounted_weights, named_place
 from tokenpace.engines.window import Values, Window
@@ -119,6 +119,12 @@ class LlamaCpp:
         )
         return engine_pod_template(launch, weights, container)
 
+    def batch_limit(self, template: Mapping[str, Any]) -> int | None:
+        """Return the slots of the server, as its last argument about them says."""
+        (engine,) = [one for one in template["spec"]["containers"] if one["name"] == ENGINE_CONTAINER]
+        given = _slot_arguments(engine.get("args", ()))
+        return int(given[-1]) if given and given[-1].isdecimal() else None
+
     def read(self, window: Window) -> Reading | None:
         """Translate the scrapes; None with fewer than two whole ones, because nothing has a rate then.
 
@@ -159,14 +165,18 @@ def _ratio(numerator: float, denominator: float) -> float | None:
 
 
 def _streams(launch: Launch) -> int:
-    """Slots of the server: the user's own argument, else what is planned."""
-    given = _slot_arguments(launch.variant)
-    return int(given[-1]) if given else launch.streams or DEFAULT_STREAMS
+    """Slots of the server: the user's own argument, else those that the expected speed was seen at."""
+    given = _slot_arguments(_given_arguments(launch.variant))
+    return int(given[-1]) if given else launch.variant.expected.at_streams or DEFAULT_STREAMS
 
 
-def _slot_arguments(variant: Variant) -> list[str]:
-    args = variant.engine.args if variant.engine else []
+def _given_arguments(variant: Variant) -> Sequence[str]:
+    return variant.engine.args if variant.engine else ()
+
+
+def _slot_arguments(args: Sequence[str]) -> list[str]:
     return [value for flag, value in pairwise(args) if flag in ("--parallel", "-np")]
+
 
 
 def _model_args(launch: Launch, weights: Weights) -> Sequence[str]:
@@ -221,5 +231,5 @@ def _argument_problems(variant: Variant, field: str) -> Iterator[FieldProblem]:
     for flag in OWNED_FLAGS:
         if flag in args:
             yield FieldProblem(f"{field}.engine.args", f"`{flag}` is set by tokenpace: leave it out")
-    if not all(value.isdecimal() and int(value) > 0 for value in _slot_arguments(variant)):
+    if not all(value.isdecimal() and int(value) > 0 for value in _slot_arguments(_given_arguments(variant))):
         yield FieldProblem(f"{field}.engine.args", "`--parallel` needs a number: the context is divided by it")
