@@ -1,17 +1,19 @@
 """Events tell what happened, once."""
 
-from typing import Any
+import pytest
 
 from tokenpace.api.status import LLMDeploymentStatus
-from tokenpace.controller.events import event_body, happenings
+from tokenpace.cluster.apply import Outcome, Result, Scale, Target
+from tokenpace.cluster.kinds import DEPLOYMENTS
+from tokenpace.controller.events import Happening, event_body, scalings, turns
 
 RESOURCE = {"metadata": {"name": "chat", "namespace": "team", "uid": "u-1", "resourceVersion": "7"}}
 
 
-def status(*conditions: tuple[str, str], action: str = "q8: 2") -> LLMDeploymentStatus:
+def status(*conditions: tuple[str, str]) -> LLMDeploymentStatus:
     return LLMDeploymentStatus.model_validate(
         {
-            "lastDecision": {"time": "2026-11-23T08:00:00Z", "action": action, "reason": "R", "message": "Why."},
+            "lastDecision": {"time": "2026-11-23T08:00:00Z", "action": "q8: 2", "reason": "R", "message": "Why."},
             "conditions": [
                 {
                     "type": kind,
@@ -28,15 +30,21 @@ def status(*conditions: tuple[str, str], action: str = "q8: 2") -> LLMDeployment
 
 
 def said(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> list[tuple[str, bool]]:
-    return [(happening.message, happening.warning) for happening in happenings(previous, current)]
+    return [(happening.message, happening.warning) for happening in turns(previous, current)]
 
 
-def test_a_change_of_fleet_is_told_with_its_sentence() -> None:
-    assert said(status(action="q8: 2"), status(action="q8: 3")) == [("q8: 2 to q8: 3: Why.", False)]
+def scale(result: Result) -> Outcome:
+    return Outcome(Scale(Target(DEPLOYMENTS, "team", "chat-q8"), "u-1", 2, 3), result)
 
 
-def test_the_first_fleet_is_told() -> None:
-    assert said(LLMDeploymentStatus(), status(action="q8: 1")) == [("none to q8: 1: Why.", False)]
+def test_a_change_of_replicas_is_told_with_its_sentence() -> None:
+    (happening,) = scalings([scale(Result.DONE)], "Why.")
+    assert happening.message == "chat-q8: 2 to 3 replicas. Why."
+
+
+@pytest.mark.parametrize("result", [result for result in Result if result is not Result.DONE])
+def test_a_change_of_replicas_that_did_not_happen_is_not_told(result: Result) -> None:
+    assert scalings([scale(result)], "Why.") == ()
 
 
 def test_the_same_status_tells_nothing() -> None:
@@ -55,19 +63,20 @@ def test_a_fleet_that_is_not_ready_at_first_is_not_told_of() -> None:
     assert said(status(), status(("Ready", "False"))) == []
 
 
-def test_a_name_in_two_events_of_one_moment_differs() -> None:
-    first, second = happenings(status(("Ready", "True"), action="q8: 2"), status(("Ready", "False"), action="q8: 3"))
-    names = {event_body(RESOURCE, one, 1e9)["metadata"]["name"] for one in (first, second)}
-    assert len(names) == 2
+def test_names_of_two_events_of_one_moment_differ() -> None:
+    first, second = Happening("Scaled", "One.", warning=False), Happening("Scaled", "Two.", warning=False)
+    assert name(first, 1e9) != name(second, 1e9)
 
 
-def test_an_event_written_twice_is_one_event() -> None:
-    (happening,) = happenings(status(action="q8: 2"), status(action="q8: 3"))
-    bodies: list[Any] = [event_body(RESOURCE, happening, 1e9) for _ in range(2)]
-    assert bodies[0] == bodies[1]
+def test_an_event_that_is_told_again_a_moment_later_is_one_event() -> None:
+    happening = Happening("Scaled", "One.", warning=False)
+    assert name(happening, 1_000_000_020.0) == name(happening, 1_000_000_030.0)
 
 
 def test_a_long_message_is_cut_to_what_an_event_holds() -> None:
-    (happening,) = happenings(status(action="q8: 2"), status(action="q8: 3" + "x" * 900))
-    long = type(happening)(happening.reason, "x" * 5000, warning=False)
-    assert len(event_body(RESOURCE, long, 1e9)["message"]) == 1024
+    assert len(event_body(RESOURCE, Happening("Scaled", "x" * 5000, warning=False), 1e9)["message"]) == 1024
+
+
+def name(happening: Happening, now_seconds: float) -> str:
+    found: str = event_body(RESOURCE, happening, now_seconds)["metadata"]["name"]
+    return found

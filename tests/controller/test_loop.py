@@ -136,7 +136,7 @@ async def test_a_paused_resource_is_reported_and_not_changed(operator: Operator,
     declare(operator.fake, resource, annotations={PAUSED_ANNOTATION: "true"})
     await operator.ticks()
     kinds = {key[0] for key in operator.fake.objects}
-    assert (kinds, operator.condition("Progressing")["reason"]) == ({LLM_DEPLOYMENTS, EVENTS}, "Paused")
+    assert (kinds, operator.condition("Progressing")["reason"]) == ({LLM_DEPLOYMENTS}, "Paused")
 
 
 async def test_a_spec_that_cannot_be_read_is_told_and_its_neighbour_served(operator: Operator, resource: Any) -> None:
@@ -152,6 +152,102 @@ async def test_a_resource_that_nobody_foresaw_does_not_stop_its_neighbour(operat
     declare(operator.fake, resource, "good")
     await operator.ticks()
     assert operator.replicas("good") == 1
+
+
+async def test_a_failure_that_nobody_foresaw_is_told_on_the_resource(
+    operator: Operator, resource: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(operator.fake, resource)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tokenpace.controller.loop.plan", fail)
+    await operator.ticks()
+    ready = operator.condition("Ready")
+    assert (ready["status"], ready["reason"], "ZeroDivisionError" in ready["message"]) == (
+        "False",
+        "InternalError",
+        True,
+    )
+
+
+async def test_an_operator_that_may_not_write_writes_nothing(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    operator.lease.granted = False
+    await operator.ticks()
+    assert operator.fake.calls == []
+
+
+async def test_an_operator_that_loses_its_lease_in_the_middle_of_a_tick_writes_no_more(
+    operator: Operator, resource: Any
+) -> None:
+    for name in ("one", "two"):
+        declare(operator.fake, resource, name)
+
+    async def lose(call: str) -> None:
+        operator.lease.granted = operator.lease.granted and call.startswith("get")
+
+    operator.fake.after = lose
+    await operator.ticks()
+    assert [call for call in operator.fake.calls if not call.startswith("get")] == ["apply deployments"]
+
+
+async def test_a_tick_that_takes_long_is_a_sign_of_life_with_every_resource(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    moments: list[float] = []
+
+    async def slow(_: str) -> None:
+        moments.append(operator.loop.last_pass_monotonic_seconds)
+
+    operator.fake.after = slow
+    await operator.ticks()
+    assert operator.loop.last_pass_monotonic_seconds > moments[0]
+
+
+async def test_writes_that_are_refused_do_not_make_the_loop_tick_faster(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+
+    async def refuse(call: str) -> None:
+        if call.startswith(("create", "apply", "get")):
+            raise ApiError(403, "Forbidden", "no")
+
+    operator.fake.before = refuse
+    await operator.ticks()
+    operator.loop._on_change()
+    assert not operator.loop._wanted.is_set()
+
+
+async def test_a_write_that_was_done_makes_the_loop_look_again_at_once(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    await operator.ticks()
+    operator.loop._on_change()
+    assert operator.loop._wanted.is_set()
+
+
+async def test_a_decision_that_is_not_carried_out_is_no_event(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource, annotations={PAUSED_ANNOTATION: "true"})
+    await operator.ticks()
+    assert [body["reason"] for key, body in operator.fake.objects.items() if key[0] == EVENTS] == []
+
+
+async def test_a_change_of_replicas_is_an_event_and_counted(operator: Operator, resource: Any) -> None:
+    declare(operator.fake, resource)
+    await operator.ticks()
+    reasons = [body["reason"] for key, body in operator.fake.objects.items() if key[0] == EVENTS]
+    counted = operator.metrics.registry.get_sample_value("tokenpace_decisions_total", {"reason": "Starting"})
+    assert (reasons, counted) == (["Scaled"], 1)
+
+
+async def test_what_was_remembered_of_a_spec_is_forgotten_when_it_cannot_be_read(
+    operator: Operator, resource: Any
+) -> None:
+    body = declare(operator.fake, resource)
+    await operator.ticks()
+    body["spec"]["slo"] = {"generationTokensPerSecond": "fast"}
+    operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["spec"]["slo"] = body["spec"]["slo"]
+    await operator.ticks()
+    assert operator.loop._memories == {}
 
 
 async def test_a_strangers_service_is_told_and_left_alone(operator: Operator, resource: Any) -> None:

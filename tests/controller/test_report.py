@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tokenpace.api.conditions import ConditionType
-from tokenpace.api.reasons import DecisionReason, ReadyReason
+from tokenpace.api.reasons import DecisionReason, ProgressingReason, ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import Condition, LLMDeploymentStatus, SpeedSource
 from tokenpace.cluster.apply import Create, Outcome, Result
-from tokenpace.controller.report import Facts, build_status, invalid_status, refusals_of
+from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.planning.decision import Finding, Indicators, Plan, VariantSpeed, Verdict
 from tokenpace.planning.observation import Missing, Observation, Pod
 
@@ -74,7 +74,7 @@ def facts(*pods: Pod, replicas: int = 2, wanted: int = 2, **changes: Any) -> Fac
         learned={},
         refusals=(),
         outdated=(),
-        paused=False,
+        hands_off=None,
     )
     return replace(made, **changes)
 
@@ -136,7 +136,7 @@ def test_what_the_next_tick_tries_again_is_no_refusal(result: Result) -> None:
         pytest.param(
             facts(pod("a"), pod("b", ready=False, trouble="Unschedulable: no GPU")), "PodsInTrouble", id="no GPU"
         ),
-        pytest.param(facts(pod("a"), paused=True), "Paused", id="paused"),
+        pytest.param(facts(pod("a"), hands_off=ProgressingReason.PAUSED), "Paused", id="paused"),
         pytest.param(facts(pod("a"), pod("b"), outdated=("q8",)), "TemplateOutdated", id="made by an earlier version"),
     ],
 )
@@ -174,6 +174,7 @@ def test_without_a_serving_replica_no_variant_is_named() -> None:
 
 def test_a_spec_that_cannot_be_read_leaves_the_rest_of_the_status_as_it_is() -> None:
     before = reported(pod("a"), pod("b"))
-    after = invalid_status("chat", 4, "spec.slo: wrong", before, NOW + 1)
+    why = Refusal(ReadyReason.INVALID_SPEC, "spec.slo: wrong")
+    after = unserved_status("chat", 4, why, before, NOW + 1)
     ready = condition(after, ConditionType.READY)
     assert (ready.status, ready.reason, after.replicas) == ("False", ReadyReason.INVALID_SPEC, before.replicas)

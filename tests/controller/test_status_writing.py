@@ -67,7 +67,13 @@ def test_an_equal_status_is_never_written() -> None:
 def test_a_budget_grants_its_rate_and_no_more() -> None:
     budget = WriteBudget(per_second=5)
     granted = sum(budget.take(tick / 100) for tick in range(1000))
-    assert granted == pytest.approx(5 * 10 + 5, abs=1)
+    assert granted == pytest.approx(5 * 10 + 5 * 15, abs=1)
+
+
+def test_a_budget_that_is_asked_once_a_tick_grants_all_that_flows_in_a_tick() -> None:
+    budget = WriteBudget(per_second=20)
+    spent = [budget.take(0.0) for _ in range(2000)]
+    assert (sum(spent), sum(budget.take(10.0) for _ in range(2000))) == (300, 200)
 
 
 def test_a_budget_below_one_write_a_second_still_grants_some() -> None:

@@ -80,6 +80,7 @@ class ReadyReason(StrEnum):
     TOO_FEW_REPLICAS = "TooFewReplicas"
     NAME_CONFLICT = "NameConflict"
     INVALID_SPEC = "InvalidSpec"
+    INTERNAL_ERROR = "InternalError"
     WRITE_REFUSED = "WriteRefused"
 
 
@@ -91,6 +92,7 @@ class ProgressingReason(StrEnum):
     REPLICAS_STOPPING = "ReplicasStopping"
     PODS_IN_TROUBLE = "PodsInTrouble"
     PAUSED = "Paused"
+    ADVISORY = "Advisory"
     TEMPLATE_OUTDATED = "TemplateOutdated"
 
 
@@ -112,4 +114,3 @@ class EventReason(StrEnum):
     """Reasons of Events that are not a decision's or a condition's own."""
 
     SCALED = "Scaled"
-    WRITE_FAILED = "WriteFailed"

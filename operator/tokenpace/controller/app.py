@@ -101,7 +101,7 @@ class Process:
 def register(registry: kopf.OperatorRegistry, process: Process) -> None:
     """Register every handler that the operator needs with kopf."""
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: object) -> None:
         settings.posting.enabled = False
         settings.scanning.disabled = True

@@ -1,7 +1,7 @@
 """Events on change, as Kubernetes' event style guide has them: once for each thing that happened."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from tokenpace.api.conditions import ConditionType
 from tokenpace.api.names import API_VERSION, KIND
 from tokenpace.api.reasons import EventReason
 from tokenpace.api.status import ConditionStatus, LLMDeploymentStatus
+from tokenpace.cluster.apply import Outcome, Result, Scale
 
 _BAD_WHEN_FALSE = frozenset({ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_FEASIBLE})
 _BAD_WHEN_TRUE = frozenset({ConditionType.SCALING_LIMITED, ConditionType.TRAFFIC_UNBALANCED})
@@ -26,32 +27,45 @@ class Happening:
     warning: bool
 
 
-def happenings(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tuple[Happening, ...]:
-    """Return what changed between two statuses and is worth an Event: the fleet, and conditions that turned."""
+def scalings(outcomes: Iterable[Outcome], message: str) -> tuple[Happening, ...]:
+    """Return one happening for each workload whose replicas were really changed, with the decision's sentence."""
+    return tuple(
+        Happening(
+            EventReason.SCALED,
+            f"{action.target.name}: {action.from_replicas} to {action.to_replicas} replicas. {message}",
+            warning=False,
+        )
+        for action in (outcome.action for outcome in outcomes if outcome.result is Result.DONE)
+        if isinstance(action, Scale)
+    )
+
+
+def turns(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tuple[Happening, ...]:
+    """Return the conditions that turned, or that are bad at first sight."""
     found: list[Happening] = []
-    before, after = previous.last_decision, current.last_decision
-    if after is not None and (before is None or before.action != after.action):
-        was = before.action if before is not None else "none"
-        found.append(Happening(EventReason.SCALED, f"{was} to {after.action}: {after.message}", warning=False))
     statuses = {condition.type: condition.status for condition in previous.conditions}
     for condition in current.conditions:
         bad = (condition.type in _BAD_WHEN_FALSE and condition.status == ConditionStatus.FALSE) or (
             condition.type in _BAD_WHEN_TRUE and condition.status == ConditionStatus.TRUE
         )
-        was_status = statuses.get(condition.type)
-        turned = was_status is not None and was_status != condition.status
+        was = statuses.get(condition.type)
         # At first sight nothing has turned, and a fleet that starts is not Ready yet: only that one stays silent.
-        first_and_bad = was_status is None and bad and condition.type != ConditionType.READY
-        if (turned and condition.type in _BAD_WHEN_FALSE | _BAD_WHEN_TRUE) or first_and_bad:
+        first_and_bad = was is None and bad and condition.type != ConditionType.READY
+        turned = was not in (None, condition.status) and condition.type in _BAD_WHEN_FALSE | _BAD_WHEN_TRUE
+        if turned or first_and_bad:
             found.append(Happening(condition.reason, f"{condition.type}: {condition.message}", warning=bad))
     return tuple(found)
 
 
 def event_body(resource: Mapping[str, Any], happening: Happening, now_seconds: float) -> dict[str, Any]:
-    """Return the Event to create. Its name follows from its content, so that a repeated write is no second Event."""
+    """Return the Event to create.
+
+    Its name follows from its content and the minute: told again because the status could not be written with it, it
+    is no second Event.
+    """
     metadata = resource["metadata"]
     now = datetime.fromtimestamp(now_seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    content = f"{metadata['uid']}/{happening.reason}/{happening.message}/{now}"
+    content = f"{metadata['uid']}/{happening.reason}/{happening.message}/{now_seconds // 60:.0f}"
     return {
         "apiVersion": "v1",
         "kind": "Event",

@@ -5,26 +5,28 @@ observe (a constant number of queries) -> estimate and plan (pure) -> act (actio
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 
 from tokenpace.api.names import PAUSED_ANNOTATION
+from tokenpace.api.reasons import ProgressingReason, ReadyReason
 from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.api.variant import EngineType
-from tokenpace.cluster.apply import Outcome, Result, difference, execute
+from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
-from tokenpace.cluster.objects import desired_objects, outdated_variants, pins_of, template_hashes
+from tokenpace.cluster.objects import batch_limits, desired_objects, outdated_variants, pins_of, template_hashes
+from tokenpace.controller.events import scalings, turns
 from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Mirrors
 from tokenpace.controller.observe import observe
 from tokenpace.controller.recollection import learned_speeds, recall
-from tokenpace.controller.report import Facts, build_status, invalid_status, ready_by_variant, refusals_of
+from tokenpace.controller.report import Facts, Refusal, build_status, ready_by_variant, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
 from tokenpace.planning.decision import Plan
@@ -60,14 +62,15 @@ class Readable:
         return uid
 
     @property
-    def hands_off(self) -> bool:
-        """Whether nothing may be changed, by the paused annotation or by a mode that only looks."""
-        annotations = self.resource["metadata"].get("annotations", {})
-        return annotations.get(PAUSED_ANNOTATION) == "true" or self.declared.scaling.mode is Mode.ADVISORY
+    def hands_off(self) -> ProgressingReason | None:
+        """Why nothing may be changed: the paused annotation, or a mode that only looks; None where it may."""
+        if self.resource["metadata"].get("annotations", {}).get(PAUSED_ANNOTATION) == "true":
+            return ProgressingReason.PAUSED
+        return ProgressingReason.ADVISORY if self.declared.scaling.mode is Mode.ADVISORY else None
 
 
 class Loop:
-    """Ticks at a fixed interval, and at once when woken."""
+    """Ticks, pauses for the interval, and ticks again; the pause ends early when it is woken."""
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class Loop:
         self.mirrors = Mirrors(client, on_change=self._on_change)
         self._reporter = Reporter(
             client,
+            lease,
             interval_seconds=settings.number_write_interval_seconds,
             writes_per_second=settings.status_writes_per_second,
         )
@@ -97,6 +101,8 @@ class Loop:
         self._wanted = asyncio.Event()
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
         self._acted = False
+        self._decisions: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {}
+        """By resource, the last decision: logged when it changes, not at every tick."""
         self._failures: dict[str, set[tuple[str, Result, str]]] = {}
         """By resource, what was not done in the last tick: told once, not at every tick."""
         self._metrics_problem: str | None = None
@@ -120,8 +126,9 @@ class Loop:
             if may_act:
                 await self._timed_tick()
             else:
-                # What this operator remembers is of no use after another one has been at work.
+                # What this operator remembers and shows is of no use while another one is at work.
                 self._memories.clear()
+                self._metrics.fleet.replace(())
             self.last_pass_monotonic_seconds = self._monotonic()
             await self._pause(self._settings.tick_seconds if may_act else _STANDBY_SECONDS)
 
@@ -153,7 +160,7 @@ class Loop:
         decided = await asyncio.gather(*(self._guarded(one.resource, self._serve(one, answer)) for one in readables))
         self._metrics.fleet.replace(one for one in decided if one is not None)
         uids = {resource["metadata"]["uid"] for resource in resources}
-        for remembered in (self._memories, self._failures):
+        for remembered in (self._memories, self._decisions, self._failures):
             _keep_only(remembered, uids)
         self._reporter.forget_all_but(uids)
 
@@ -167,30 +174,46 @@ class Loop:
 
     async def _read(self, resource: dict[str, Any]) -> Readable | None:
         """Return the resource with its spec, or report why it cannot be run and return None."""
-        metadata = resource["metadata"]
-        status = _status_of(resource)
+        uid, status = resource["metadata"]["uid"], _status_of(resource)
         try:
             declared = parse_spec(resource)
             spec = runnable_spec(declared)
         except ManifestError as error:
-            now = self._wall_clock()
-            invalid = invalid_status(metadata["name"], metadata["generation"], str(error), status, now)
-            await self._reporter.report(resource, invalid, status, now)
+            self._memories.pop(uid, None)  # what it was before says nothing about what it will be when it is mended
+            await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(error)))
             return None
-        memory = self._memories.get(metadata["uid"])
-        if memory is None:
-            memory = recall(status)
+        memory = self._memories.get(uid) or recall(status)
         return Readable(resource, declared, spec, status, memory)
 
-    async def _guarded(self, resource: dict[str, Any], work: Awaitable[T]) -> T | None:
-        """Do some work for one resource. Whatever goes wrong is logged with its name and ends here."""
+    async def _report_unserved(self, resource: dict[str, Any], why: Refusal) -> None:
+        metadata, previous, now = resource["metadata"], _status_of(resource), self._wall_clock()
+        status = unserved_status(metadata["name"], metadata["generation"], why, previous, now)
+        await self._reporter.report(resource, status, turns(previous, status), now)
+
+    async def _guarded(self, resource: dict[str, Any], work: Coroutine[Any, Any, T]) -> T | None:
+        """Do some work for one resource, if we still may. Whatever goes wrong is reported there and ends here."""
         metadata = resource["metadata"]
         async with self._gate:
+            if not self._lease.may_write():
+                work.close()
+                return None
             try:
                 return await work
-            except Exception:
+            except Exception as error:
                 log.exception("resource failed", namespace=metadata["namespace"], name=metadata["name"])
+                await self._report_failure(resource, error)
                 return None
+            finally:
+                # A slow API server makes a tick long; the loop is alive while it gets on with it.
+                self.last_pass_monotonic_seconds = self._monotonic()
+
+    async def _report_failure(self, resource: dict[str, Any], error: Exception) -> None:
+        """Say on the resource that it is not served, as far as it can be said."""
+        why = f"This operator failed to serve the resource ({type(error).__name__}); its log says where."
+        try:
+            await self._report_unserved(resource, Refusal(ReadyReason.INTERNAL_ERROR, why))
+        except Exception:
+            log.exception("failure not reported")
 
     async def _serve(self, one: Readable, answer: MetricsAnswer) -> Decided:
         """Observe, plan, act and report for one resource."""
@@ -202,18 +225,19 @@ class Loop:
         observation = observe(
             metadata["namespace"],
             holdings,
-            template_hashes(desired),
-            _engines_of(one.spec),
             answer,
+            hashes=template_hashes(desired),
+            slots=batch_limits(one.spec, desired),
+            engines=_engines_of(one.spec),
             tick_seconds=self._settings.tick_seconds,
         )
         made, memory = plan(one.spec, observation, one.memory, now)
         self._memories[one.uid] = memory
         observed = (*holdings.deployments, *holdings.others)
-        actions = () if one.hands_off else difference(one.resource, desired, observed, made.fleet)
+        actions = () if one.hands_off is not None else difference(one.resource, desired, observed, made.fleet)
         outcomes = await execute(actions, self._client, self._lease)
-        self._acted = self._acted or bool(outcomes)
-        self._record(metadata, made, observation.replicas, outcomes)
+        self._acted = self._acted or any(outcome.result is Result.DONE for outcome in outcomes)
+        self._record(metadata, made, outcomes)
         facts = Facts(
             name=metadata["name"],
             generation=metadata["generation"],
@@ -223,23 +247,22 @@ class Loop:
             learned=learned_speeds(memory),
             refusals=refusals_of(outcomes),
             outdated=outdated_variants(one.resource, one.spec, pins),
-            paused=one.hands_off,
+            hands_off=one.hands_off,
         )
-        await self._reporter.report(one.resource, build_status(facts, one.status, now), one.status, now)
+        status = build_status(facts, one.status, now)
+        happened = scalings(outcomes, made.message) + turns(one.status, status)
+        await self._reporter.report(one.resource, status, happened, now)
         return Decided(metadata["namespace"], metadata["name"], made, ready_by_variant(observation))
 
-    def _record(
-        self, metadata: Mapping[str, Any], made: Plan, replicas: Mapping[str, int], outcomes: tuple[Outcome, ...]
-    ) -> None:
-        """Log a decision that changes something with every number it rests on, and count what failed."""
+    def _record(self, metadata: Mapping[str, Any], made: Plan, outcomes: tuple[Outcome, ...]) -> None:
+        """Log a decision that is new with every number it rests on, and count what was done and what failed."""
         where = {"namespace": metadata["namespace"], "name": metadata["name"]}
-        changes = {name: wanted for name, wanted in made.fleet.items() if wanted != replicas.get(name, 0)}
-        entry = log.bind(**where, reason=made.reason, fleet=dict(made.fleet), numbers=dict(made.numbers))
-        if changes:
-            self._metrics.decisions.labels(**where, reason=made.reason).inc()
-            entry.info(made.message)
-        else:
-            entry.debug(made.message)
+        decision = (made.reason, tuple(sorted(made.fleet.items())))
+        write = log.info if self._decisions.get(metadata["uid"]) != decision else log.debug
+        self._decisions[metadata["uid"]] = decision
+        write(made.message, **where, reason=made.reason, fleet=dict(made.fleet), numbers=dict(made.numbers))
+        scaled = sum(isinstance(one.action, Scale) and one.result is Result.DONE for one in outcomes)
+        self._metrics.decisions.labels(reason=made.reason).inc(scaled)
         failed = [outcome for outcome in outcomes if outcome.result is not Result.DONE]
         for outcome in failed:
             self._metrics.failed_actions.labels(outcome=outcome.result).inc()

@@ -45,8 +45,14 @@ class Facts:
     refusals: Sequence[Refusal]
     outdated: Sequence[str]
     """Variants whose pods this version of the operator would render otherwise than they are."""
-    paused: bool
+    hands_off: ProgressingReason | None
+    """Why nothing is changed, if nothing may be."""
 
+
+_HANDS_OFF = {
+    ProgressingReason.PAUSED: "The annotation tokenpace.dev/paused is set: nothing is changed until it is removed.",
+    ProgressingReason.ADVISORY: "`scaling.mode` is Advisory: nothing is changed.",
+}
 
 _REFUSED = {
     Result.NAME_CONFLICT: ReadyReason.NAME_CONFLICT,
@@ -104,18 +110,17 @@ def build_status(facts: Facts, previous: LLMDeploymentStatus, now_seconds: float
     )
 
 
-def invalid_status(
-    name: str, generation: int, message: str, previous: LLMDeploymentStatus, now_seconds: float
+def unserved_status(
+    name: str, generation: int, why: Refusal, previous: LLMDeploymentStatus, now_seconds: float
 ) -> LLMDeploymentStatus:
-    """Return the status of a resource whose spec cannot be read: what runs goes on running as it is."""
-    finding = Finding(Verdict.FALSE, ReadyReason.INVALID_SPEC, message)
+    """Return the status of a resource that cannot be served: what runs goes on running as it is."""
     return previous.model_copy(
         update={
             "observed_generation": generation,
             "selector": selector_text(name),
             "conditions": merge_conditions(
                 previous.conditions,
-                {ConditionType.READY: finding},
+                {ConditionType.READY: Finding(Verdict.FALSE, why.reason, why.message)},
                 observed_generation=generation,
                 now=datetime.fromtimestamp(now_seconds, UTC),
             ),
@@ -183,12 +188,8 @@ def _ready(facts: Facts, ready: Mapping[str, int]) -> Finding:
 
 
 def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:
-    if facts.paused:
-        return Finding(
-            Verdict.FALSE,
-            ProgressingReason.PAUSED,
-            "The annotation tokenpace.dev/paused is set: nothing is changed until it is removed.",
-        )
+    if facts.hands_off is not None:
+        return Finding(Verdict.FALSE, facts.hands_off, _HANDS_OFF[facts.hands_off])
     troubles = sorted({f"{pod.name}: {pod.trouble}" for pod in facts.observation.pods if pod.trouble})
     if troubles:
         return Finding(Verdict.TRUE, ProgressingReason.PODS_IN_TROUBLE, "; ".join(troubles)[:1000])

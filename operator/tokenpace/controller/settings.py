@@ -1,5 +1,7 @@
 """Everything about the operator that the person who installs it may set."""
 
+from os import getpid
+from socket import gethostname
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,8 +17,9 @@ class LeaseSettings(BaseModel):
 
     namespace: str = "default"
     name: str = "tokenpace"
-    identity: str = "tokenpace"
-    """Stable over container restarts (the pod's name), so that a restarted operator takes its own lease back."""
+    identity: str = Field(default_factory=lambda: f"{gethostname()}-{getpid()}")
+    """The chart gives the pod's name: stable over container restarts, so that a restarted operator takes its own lease
+    back. Elsewhere no two processes may share one."""
 
 
 class Settings(BaseSettings):

@@ -11,6 +11,9 @@ _NUMBERS = frozenset({"tokensPerSecond", "quality", "slo"})
 _VARIANT_NUMBERS = frozenset({"capacity", "source", "leadSeconds", "learned"})
 _SENTENCES = frozenset({"message", "time", "lastTransitionTime", "observedGeneration"})
 
+_SAVED_SECONDS = 15.0
+"""Writes are saved up for this long: a tick at its default interval, and the time that the tick itself takes."""
+
 
 def essence(status: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a status that is written at once: everything but numbers and sentences."""
@@ -42,18 +45,23 @@ def write_due(
 
 
 class WriteBudget:
-    """A token bucket over all resources: at most ``per_second`` writes, with one second's worth saved up."""
+    """A token bucket over all resources: at most ``per_second`` writes in the long run.
+
+    Ticks come every ten seconds or so and ask for all their writes at once: a bucket that holds less than what flows
+    in between two of them would grant only that much a tick.
+    """
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
-        self._tokens = per_second
+        self._most = max(1.0, per_second * _SAVED_SECONDS)
+        self._tokens = self._most
         self._at_seconds: float | None = None
 
     def take(self, monotonic_seconds: float) -> bool:
         """Take one write if there is one."""
         elapsed = 0.0 if self._at_seconds is None else monotonic_seconds - self._at_seconds
         self._at_seconds = monotonic_seconds
-        self._tokens = min(max(self._per_second, 1.0), self._tokens + elapsed * self._per_second)
+        self._tokens = min(self._most, self._tokens + elapsed * self._per_second)
         if self._tokens < 1:
             return False
         self._tokens -= 1

@@ -92,8 +92,8 @@ class OperatorMetrics:
         self.registry.register(self.fleet)
         self.decisions = Counter(
             "tokenpace_decisions",
-            "Decisions that changed the fleet, by reason",
-            (*_RESOURCE, "reason"),
+            "Changes of a workload's replicas that were carried out, by the reason of the decision",
+            ("reason",),
             registry=self.registry,
         )
         self.tick_seconds = Histogram(
