@@ -189,14 +189,23 @@ class TestAnObjectOfTheSameName:
         outcomes = await execute(_actions(resource, fake, q8=1), fake, Permission())
         assert _results(outcomes)["create Service shop/chat"] is Result.NAME_CONFLICT
 
-    async def test_is_left_alone_when_it_belonged_to_a_deleted_llmdeployment_of_our_name(
+    async def test_is_waited_for_when_it_goes_with_a_deleted_llmdeployment_of_our_name(
         self, resource: Any, fake: Any
     ) -> None:
         await _settle(resource, fake, q8=1)
         resource["metadata"]["uid"] = "uid-of-the-next-one"
         outcomes = await execute(_actions(resource, fake, q8=3), fake, Permission())
-        assert _results(outcomes)["create Deployment shop/chat-q8"] is Result.NAME_CONFLICT
+        assert _results(outcomes)["create Deployment shop/chat-q8"] is Result.CONFLICT
         assert _live(fake)["spec"]["replicas"] == 1
+
+    @pytest.mark.parametrize("other", [{"kind": "Website"}, {"name": "search"}])
+    async def test_is_left_alone_when_it_belongs_to_something_that_is_not_our_namesake(
+        self, resource: Any, fake: Any, other: dict[str, str]
+    ) -> None:
+        await _settle(resource, fake, q8=1)
+        _live(fake)["metadata"]["ownerReferences"][0].update(other, uid="uid-of-another")
+        outcomes = await execute(_actions(resource, fake, q8=3), fake, Permission())
+        assert _results(outcomes)["create Deployment shop/chat-q8"] is Result.NAME_CONFLICT
 
 
 async def test_an_object_of_ours_that_lost_its_labels_gets_them_back(resource: Any, fake: Any) -> None:

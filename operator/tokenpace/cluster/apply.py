@@ -23,7 +23,7 @@ from tokenpace.api.names import VARIANT_LABEL
 from tokenpace.cluster.client import ApiClient, ApiError
 from tokenpace.cluster.comparison import covers
 from tokenpace.cluster.kinds import Kind, Object, kind_of
-from tokenpace.cluster.mirror import controller_uid
+from tokenpace.cluster.mirror import controller_of, controller_uid
 
 
 class Target(NamedTuple):
@@ -266,7 +266,7 @@ async def _create(body: Object, client: ApiClient, lease: WritePermission) -> No
     """Create an object, or put one right that is ours and merely lost the labels that the mirror selects by.
 
     Raises:
-        _NotDoneError: the name belongs to somebody else.
+        _NotDoneError: the name belongs to somebody else, or still to a deleted LLMDeployment of the same name.
     """
     target = target_of(body)
     live = _NOTHING
@@ -276,11 +276,22 @@ async def _create(body: Object, client: ApiClient, lease: WritePermission) -> No
         if error.status != HTTPStatus.NOT_FOUND:
             raise
     else:
-        if controller_uid(live) != controller_uid(body):
-            message = f"{target} exists and does not belong to this LLMDeployment; rename one of the two"
-            raise _NotDoneError(Result.NAME_CONFLICT, message)
+        ours, theirs = controller_of(body), controller_of(live)
+        if theirs.get("uid") != ours["uid"]:
+            raise _name_is_taken(target, ours, theirs)
     _ask(lease)
     await client.apply(_addressed(body, live))
+
+
+def _name_is_taken(target: Target, ours: Object, theirs: Object) -> _NotDoneError:
+    """Return the error for an object with another controller.
+
+    That may be a deleted LLMDeployment of the same name: its objects go when the garbage collector comes to them.
+    """
+    if (theirs.get("kind"), theirs.get("name")) == (ours["kind"], ours["name"]):
+        return _NotDoneError(Result.CONFLICT, f"{target} goes with a deleted {ours['kind']} of the same name")
+    message = f"{target} exists and does not belong to this LLMDeployment; rename one of the two"
+    return _NotDoneError(Result.NAME_CONFLICT, message)
 
 
 async def _scale(action: Scale, client: ApiClient, lease: WritePermission) -> None:

@@ -30,13 +30,15 @@ _LONGEST_DELAY_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
 
 
+def controller_of(stored: Object) -> Object:
+    """Return the reference to the object that controls this one, empty where none does."""
+    references: list[Object] = stored["metadata"].get("ownerReferences", [])
+    return next((reference for reference in references if reference.get("controller")), {})
+
+
 def controller_uid(stored: Object) -> str | None:
     """Return the UID of the object that controls this one."""
-    for reference in stored["metadata"].get("ownerReferences", ()):
-        if reference.get("controller"):
-            uid: str = reference["uid"]
-            return uid
-    return None
+    return controller_of(stored).get("uid")
 
 
 def retry_delay_seconds(failures: int, retry_after_seconds: float | None, share: float) -> float:
