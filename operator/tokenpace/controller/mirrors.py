@@ -46,12 +46,14 @@ class Mirrors:
         return all(mirror.synced for mirror in self.by_name.values())
 
     def holdings(self, resource: Mapping[str, Any]) -> Holdings:
-        """Return what the cluster holds of one LLMDeployment."""
+        """Return what the cluster holds of one LLMDeployment. Pods older than it are those of a deleted namesake."""
         metadata = resource["metadata"]
-        uid = metadata["uid"]
+        uid, created_at = metadata["uid"], metadata["creationTimestamp"]
         pods = self._pods.by_owner(owner_of_pods(metadata["namespace"], metadata["name"]))
         return Holdings(
             deployments=self._deployments.by_owner(uid),
             others=self._services.by_owner(uid) + self._budgets.by_owner(uid),
-            pods=tuple(pod for pod in pods if not has_ended(pod)),
+            pods=tuple(
+                pod for pod in pods if pod["metadata"]["creationTimestamp"] >= created_at and not has_ended(pod)
+            ),
         )
