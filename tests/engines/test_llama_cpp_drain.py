@@ -17,6 +17,7 @@ class FakeLlamaServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.status = 200
         self.counts = [(0, 0)]
         self.scrapes = 0
 
@@ -32,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
             f"llamacpp:requests_processing {processing}\n"
             f"llamacpp:requests_deferred {deferred}\n"
         )
-        self.send_response(200)
+        self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(body.encode())
 
@@ -74,6 +75,14 @@ def asked_once(script: str, path: str | None = None) -> int:
     """Return the status of the hook's own question instead of asking until it is answered."""
     question = script.partition("until idle")[0] + "idle"
     return subprocess.run(["/bin/sh", "-c", question], check=False, env={"PATH": path} if path else None).returncode
+
+
+@pytest.mark.parametrize(("status", "may_go"), [(503, True), (401, False), (500, False)])
+def test_a_server_that_still_loads_may_go_and_other_refusals_say_nothing(
+    script: str, server: FakeLlamaServer, status: int, may_go: bool
+) -> None:
+    server.status, server.counts = status, [(503, 503)]
+    assert (asked_once(script) == 0) is may_go
 
 
 def test_a_server_that_cannot_be_asked_is_not_taken_for_idle(script: str, server: FakeLlamaServer) -> None:

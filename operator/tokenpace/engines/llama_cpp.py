@@ -40,12 +40,14 @@ _PORT: Final = 8080
 
 _DRAIN: Final = f"""\
 idle() {{
-  timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{_PORT}; printf "GET /metrics HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3' \\
-    | grep -c '^llamacpp:requests_[a-z]* 0$' | grep -qx 2
+  answer=$(timeout 5 bash -c \\
+    'exec 3<>/dev/tcp/127.0.0.1/{_PORT}; printf "GET /metrics HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3')
+  case $answer in HTTP/1.?" 503 "*) return 0 ;; esac
+  printf '%s\\n' "$answer" | grep -c '^llamacpp:requests_[a-z]* 0$' | grep -qx 2
 }}
 until idle; do sleep 1; done
 """
-"""Waits until nothing is processed and nothing deferred.
+"""Waits until nothing is processed and nothing deferred; a server that still loads answers 503 and has no streams.
 
 bash, because it is in every Debian and Ubuntu image, and curl is not. Where it is missing, where the server wants an
 API key or does not answer, nothing says that the streams have ended: it then waits out the grace period.
