@@ -166,6 +166,30 @@ def test_what_pods_do_not_see_leaves_the_hash_alone(resource: Any, path: tuple[A
     assert _hash(resource) == before
 
 
+@pytest.mark.parametrize(
+    ("path", "spellings"),
+    [
+        (
+            ("resources",),
+            [{"limits": {"cpu": 4}, "requests": {"cpu": 2}}, {"limits": {"cpu": "4"}, "requests": {"cpu": "2"}}],
+        ),
+        (
+            ("engine", "env"),
+            [[{"name": "A", "value": "1"}, {"name": "B"}], [{"name": "B"}, {"name": "A", "value": "1"}]],
+        ),
+    ],
+    ids=["amounts as numbers and as text", "order of the environment"],
+)
+def test_another_spelling_of_the_same_leaves_the_hash_alone(
+    resource: Any, path: tuple[Any, ...], spellings: list[Any]
+) -> None:
+    hashes = set()
+    for spelling in spellings:
+        _set(resource["spec"], ("variants", 0, *path), spelling)
+        hashes.add(_hash(resource))
+    assert len(hashes) == 1
+
+
 def test_a_variant_with_weights_of_its_own_does_not_depend_on_those_of_the_model(resource: Any) -> None:
     before = _hash(resource, variant=1)
     resource["spec"]["model"]["source"]["volume"]["claimName"] = "others"

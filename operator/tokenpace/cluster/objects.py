@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -45,7 +46,7 @@ def inputs_hash(spec: LLMDeploymentSpec, variant: Variant) -> str:
     inputs = {
         "model": _declared(spec.model, exclude={"source"}),
         "source": _declared(variant.source or spec.model.source),
-        "variant": _declared(variant, include={"engine", "quantization", "resources", "pod_template"}),
+        "variant": _respelled(_declared(variant, include={"engine", "quantization", "resources", "pod_template"})),
     }
     return hashlib.sha256(_canonical(inputs).encode()).hexdigest()[:16]
 
@@ -63,10 +64,7 @@ def desired_objects(
         pins: what each variant's pods are rendered from now, from `pins_of`.
     """
     return (
-        *(
-            _deployment(resource, variant, _current_pin(resource, spec, variant, pins))
-            for variant in _launched(spec)
-        ),
+        *(_deployment(resource, variant, _current_pin(resource, spec, variant, pins)) for variant in _launched(spec)),
         _service(resource),
         _disruption_budget(resource),
     )
@@ -230,6 +228,13 @@ def _declared(model: ApiModel | None, **fields: Any) -> Any:
     return None if model is None else model.model_dump(mode="json", by_alias=True, exclude_defaults=True, **fields)
 
 
+def _respelled(variant: Object) -> Object:
+    """Return a declared variant in one spelling: environment by name, and `cpu: 4` as `cpu: "4"`."""
+    variant.get("engine", {}).get("env", []).sort(key=itemgetter("name"))
+    for amounts in variant.get("resources", {}).values():
+        amounts.update({name: str(amount) for name, amount in amounts.items()})
+    return variant
+
+
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
