@@ -59,11 +59,12 @@ class VolumeSource(ApiModel):
 
 
 class ImageSource(ApiModel):
-    """Weights inside a container image: the engine's own image, or one mounted as a volume."""
+    """Weights inside a container image: the engine's own, or another that they are copied from."""
 
     reference: LongText | None = Field(
         default=None,
-        description="Image that holds the weights, mounted read-only. When absent, they are in the engine's image.",
+        description="Image that holds the weights, and `cp`: each pod copies them when it starts. When absent, they "
+        "are in the engine's image.",
     )
     path: LongText = Field(description="Directory of the weights within the image.")
     file: FileName | None = Field(default=None, description="File within the directory, for engines that load one.")
