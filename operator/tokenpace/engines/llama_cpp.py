@@ -180,7 +180,6 @@ def _slot_arguments(args: Sequence[str]) -> list[str]:
     return [value for flag, value in pairwise(args) if flag in ("--parallel", "-np")]
 
 
-
 def _model_args(launch: Launch, weights: Weights) -> Sequence[str]:
     hub = launch.source.hugging_face
     if hub is None:
