@@ -119,11 +119,10 @@ def test_the_operator_understands_the_defaults_as_they_are_written(installed_set
 
 
 @needs_tools
-def test_matchers_and_headers_reach_the_operator_whole(installed_settings: Any) -> None:
-    matchers, headers = {"cluster": "eu-1"}, {"X-Scope-OrgID": 'a "quoted" tenant'}
-    prometheus = installed_settings({"prometheus.extraMatchers": matchers, "prometheus.headers": headers}).prometheus
-    assert prometheus.extra_matchers == matchers
-    assert {name: value.get_secret_value() for name, value in prometheus.headers.items()} == headers
+def test_matchers_and_files_reach_the_operator_whole(installed_settings: Any) -> None:
+    matchers, token = {"cluster": 'a "quoted" one'}, "/var/run/prometheus/token"
+    prometheus = installed_settings({"prometheus.extraMatchers": matchers, "prometheus.tokenFile": token}).prometheus
+    assert (prometheus.extra_matchers, str(prometheus.token_file)) == (matchers, token)
 
 
 @needs_tools
