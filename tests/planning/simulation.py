@@ -354,6 +354,12 @@ class World:
         while len(self.pods) > replicas:
             self.draining.append(self.pods.pop())
 
+    def lose_a_pod(self) -> None:
+        """End a pod at once; its workload starts another."""
+        if self.pods:
+            self.pods.pop(0)
+            self._scale(self.replicas)
+
     def changes(self, since: float = 0.0) -> list[int]:
         """Steps in replicas, with their sign."""
         replicas = [tick.replicas for tick in self.ticks if tick.at >= since]

@@ -24,7 +24,7 @@ WINDOW = 30.0
 
 
 def moment(at: float, tokens_per_second: float, **other: float) -> Moment:
-    values = {"needed_tokens_per_second": 0.0, "window_seconds": WINDOW, "saturated": False, **other}
+    values = {"demand_tokens_per_second": 0.0, "window_seconds": WINDOW, "saturated": False, **other}
     return Moment(at_seconds=at, tokens_per_second=tokens_per_second, **values)  # type: ignore[arg-type]
 
 
@@ -163,6 +163,6 @@ def test_the_history_is_bounded(steps: list[tuple[float, float]], keep: float, t
 def test_a_coarse_history_keeps_the_mean_rate_and_the_largest_need() -> None:
     kept: tuple[Moment, ...] = ()
     for at in range(3600):
-        kept = with_moment(kept, moment(at, at % 2 * 100.0, needed_tokens_per_second=float(at == 1800)), 3600.0, 1.0)
+        kept = with_moment(kept, moment(at, at % 2 * 100.0, demand_tokens_per_second=float(at == 1800)), 3600.0, 1.0)
     assert sum(one.tokens_per_second * one.ticks for one in kept) / sum(one.ticks for one in kept) == pytest.approx(50)
-    assert max(one.needed_tokens_per_second for one in kept) == 1.0
+    assert max(one.demand_tokens_per_second for one in kept) == 1.0

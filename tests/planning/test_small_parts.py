@@ -75,7 +75,7 @@ def needed(at: float, tokens_per_second: float) -> Moment:
     return Moment(
         at_seconds=at,
         tokens_per_second=0.0,
-        needed_tokens_per_second=tokens_per_second,
+        demand_tokens_per_second=tokens_per_second,
         window_seconds=30.0,
         saturated=False,
     )
@@ -91,7 +91,7 @@ def test_chance_and_slack_are_not_added() -> None:
 
 def test_what_was_needed_in_the_window_has_to_stay() -> None:
     moments = [needed(10.0, 500.0), needed(100.0, 190.0), needed(200.0, 20.0)]
-    assert demand_to_keep(rate(10, 20, 30), moments, since_seconds=50.0) == pytest.approx(200)
+    assert demand_to_keep(rate(10, 20, 30), moments, since_seconds=50.0) == 190
 
 
 def test_a_rate_without_upper_bound_counts_with_its_mean() -> None:

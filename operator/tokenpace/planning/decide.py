@@ -150,7 +150,7 @@ def _needed_demand(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estima
     if not memory.history or not _needs_safe_fleet(memory, sight.now):
         return 0.0
     since_seconds = memory.history[-1].at_seconds - spec.scaling.scale_down.stabilization_window_seconds
-    return max(moment.needed_tokens_per_second for moment in memory.history if moment.at_seconds >= since_seconds)
+    return max(moment.demand_tokens_per_second for moment in memory.history if moment.at_seconds >= since_seconds)
 
 
 def _needed(fleets: Fleets, sight: Sight, required_tokens_per_second: float) -> tuple[int, bool]:

@@ -1,5 +1,6 @@
 """A decision in one sentence for people, and in all the numbers that led to it."""
 
+import math
 from collections.abc import Mapping
 
 from tokenpace.api.reasons import DecisionReason
@@ -70,7 +71,10 @@ def _number(value: float | None) -> str:
 
 
 def numbers(decision: Decision, variant: Variant, sight: Sight, estimate: Estimate) -> Mapping[str, float]:
-    """Return every number that the decision used and that is known, by name with its unit."""
+    """Return every number that the decision used and that is known, by name with its unit.
+
+    A bound that is open, as that of a demand hidden behind full pods, is not known.
+    """
     believed = estimate.variants[variant.name]
     learned, costs, rate = believed.learned, believed.costs, estimate.rate
     load = believed.planned_load(decision.replicas)
@@ -115,4 +119,4 @@ def numbers(decision: Decision, variant: Variant, sight: Sight, estimate: Estima
             "generated_token_seconds": costs.token_seconds,
             "prompt_token_seconds": costs.prompt_token_seconds,
         }
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}

@@ -64,7 +64,7 @@ def best_fleet(demand: float, ladder: Sequence[Rung], limits: Limits, preference
     """
     return max(
         (candidate for rung in ladder for candidate in _candidates(demand, rung, ladder, limits)),
-        key=lambda choice: _worth(choice, preference),
+        key=lambda choice: _worth(choice, limits, preference),
     )
 
 
@@ -110,8 +110,9 @@ def _choice(demand: float, replicas: Mapping[str, int], ladder: Sequence[Rung]) 
     )
 
 
-def _worth(choice: Choice, preference: Preference) -> tuple[float, ...]:
+def _worth(choice: Choice, limits: Limits, preference: Preference) -> tuple[float, ...]:
+    total = sum(choice.replicas.values())
     served = 0.0 if choice.enough else choice.tokens_per_second
     quality = round(choice.quality / QUALITY_STEP)
     merits = (-choice.hourly_cost, quality) if preference is Preference.COST else (quality, -choice.hourly_cost)
-    return (choice.enough, served, *merits, -sum(choice.replicas.values()))
+    return (total >= limits.least, choice.enough, served, *merits, -total)

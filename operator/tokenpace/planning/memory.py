@@ -22,6 +22,13 @@ from tokenpace.planning.stability import Descent
 from tokenpace.planning.streams import StreamShare
 
 
+LONGEST_PAUSE_TICKS = 6
+"""A pause between two plans of more ticks than this is a gap in what was seen, if it is also longer than"""
+
+LONGEST_PAUSE_SECONDS = 30.0
+"""this: ticks of a second or two may well take as long with thousands of resources."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """Everything that a plan depends on besides the spec and the observation. `Memory()` is that of a fresh start."""
@@ -52,10 +59,12 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     The same moment twice changes nothing more, so that a plan that is made again is the same plan.
     """
     elapsed = sight.observation.tick_seconds if memory.at_seconds is None else sight.now - memory.at_seconds
+    # A tick that comes late, or a clock that was set, leaves a time in which nobody looked.
+    seamless = 0 <= elapsed <= max(LONGEST_PAUSE_TICKS * sight.observation.tick_seconds, LONGEST_PAUSE_SECONDS)
     memory = replace(
         memory,
         at_seconds=sight.now,
-        watching_since_seconds=_since(sight.measuring, memory.watching_since_seconds, sight.now),
+        watching_since_seconds=_since(sight.measuring, memory.watching_since_seconds if seamless else None, sight.now),
         blind_since_seconds=_since(sight.blind, memory.blind_since_seconds, sight.now),
         starts=_starts(memory, sight),
         learned=_believed(memory, spec, sight),
@@ -165,7 +174,7 @@ def _history(
     moment = Moment(
         at_seconds=sight.now,
         tokens_per_second=offered * sight.unseen_factor,
-        needed_tokens_per_second=0.0,
+        demand_tokens_per_second=0.0,
         window_seconds=max(reading.window_seconds for _, reading in sight.known),
         saturated=full,
     )

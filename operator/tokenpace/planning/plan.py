@@ -39,7 +39,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     sight = look(observation, (memory.at_seconds or 0.0) if moment is None else moment)
     memory = remember(memory, spec, sight)
     believed = estimate(spec, sight, memory)
-    memory = _noting_need(memory, sight, believed)
+    memory = _noting_demand(memory, sight, believed)
     variant = variant_in_use(spec)  # Only one variant runs: switching between them is not supported yet.
     if variant is None:
         return _nothing_to_run(spec, sight, memory, believed), memory
@@ -64,13 +64,15 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     return decided, replace(memory, descent=decision.descent)
 
 
-def _noting_need(memory: Memory, sight: Sight, believed: Estimate) -> Memory:
-    """Return the memory with what is needed now, if this moment was measured."""
+def _noting_demand(memory: Memory, sight: Sight, believed: Estimate) -> Memory:
+    """Return the memory with the demand of this moment, if it was measured."""
     if not memory.history or memory.history[-1].at_seconds != sight.now:
         return memory
     last = memory.history[-1]
-    needed = max(last.needed_tokens_per_second, believed.needed_tokens_per_second)
-    return replace(memory, history=(*memory.history[:-1], replace(last, needed_tokens_per_second=needed)))
+    demand = max(
+        last.demand_tokens_per_second, believed.demand_tokens_per_second or 0.0, believed.growth_tokens_per_second
+    )
+    return replace(memory, history=(*memory.history[:-1], replace(last, demand_tokens_per_second=demand)))
 
 
 def _fleet(spec: LLMDeploymentSpec, sight: Sight, variant: Variant, decision: Decision) -> dict[str, int]:

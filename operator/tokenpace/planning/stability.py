@@ -27,13 +27,12 @@ class Descent:
 def demand_to_keep(rate: Rate, history: Iterable[Moment], since_seconds: float) -> float:
     """Return the demand that a smaller fleet must be enough for.
 
-    That is the upper end of what the rate may be now, or the rate with `SLACK`, and what was certainly needed at any
-    moment since ``since_seconds``, the beginning of the stabilization window, likewise with `SLACK`.
+    That is the upper end of what the rate may be now, or the rate with `SLACK`, and the demand of every moment since
+    ``since_seconds``, the beginning of the stabilization window.
     """
-    needed = max(
-        (moment.needed_tokens_per_second for moment in history if moment.at_seconds >= since_seconds), default=0.0
-    )
-    return max(rate.high if math.isfinite(rate.high) else rate.mean, max(rate.mean, needed) / (1 - SLACK))
+    past = (moment.demand_tokens_per_second for moment in history if moment.at_seconds >= since_seconds)
+    high = rate.high if math.isfinite(rate.high) else rate.mean
+    return max(high, rate.mean / (1 - SLACK), *past)
 
 
 def settled(current: int, up: int, down: int) -> int:

@@ -1,0 +1,526 @@
+"""What is decided, case by case: each test is one promise of the planner."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.planning.declared import (
+    NOW,
+    SMALL_POD,
+    Stale,
+    declared,
+    full_reading,
+    observation,
+    pod,
+    reading,
+    serving,
+)
+
+from tokenpace.api.reasons import (
+    DecisionReason,
+    MetricsReason,
+    ScalingLimitedReason,
+    SLOFeasibleReason,
+    SLOMetReason,
+    TrafficReason,
+)
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import SpeedSource
+from tokenpace.planning.decide import SAFE_FLEET_AFTER_SECONDS
+from tokenpace.planning.decision import Plan, Verdict
+from tokenpace.planning.imbalance import IMBALANCE_SECONDS
+from tokenpace.planning.memory import Memory
+from tokenpace.planning.observation import Observation
+from tokenpace.planning.plan import plan
+
+
+def watch(
+    spec: LLMDeploymentSpec, seen: Observation, seconds: float = 0.0, memory: Memory | None = None, start: float = NOW
+) -> tuple[Plan, Memory]:
+    """Return the last plan after looking at the same picture for so long."""
+    decided, memory = plan(spec, seen, Memory() if memory is None else memory, start)
+    ticks = int(seconds / seen.tick_seconds)
+    for tick in range(1, ticks + 1):
+        decided, memory = plan(spec, seen, memory, start + tick * seen.tick_seconds)
+    return decided, memory
+
+
+def q8(decided: Plan) -> int:
+    return decided.fleet["q8"]
+
+
+# --- Before anything is known
+
+
+def test_a_new_resource_gets_its_fewest_replicas() -> None:
+    decided, _ = watch(declared(minReplicas=2), observation(replicas={}))
+    assert decided.fleet == {"q8": 2}
+    assert decided.reason is DecisionReason.STARTING
+
+
+def test_before_anything_was_observed_nothing_is_claimed() -> None:
+    decided, _ = watch(declared(), observation(replicas={}))
+    assert decided.metrics_available.verdict is Verdict.UNKNOWN
+    assert decided.slo_met.verdict is Verdict.UNKNOWN
+    assert decided.traffic_unbalanced.verdict is Verdict.UNKNOWN
+    assert decided.indicators.demand_tokens_per_second is None
+
+
+def test_declared_speeds_are_planned_with_before_any_pod_runs() -> None:
+    decided, _ = watch(declared(slo={"readyTokensPerSecond": 60, "stream": {"tokensPerSecond": 3}}), observation())
+    assert q8(decided) == 5  # 60 tokens/s at 13 each
+    assert decided.speeds["q8"].source is SpeedSource.DECLARED
+    assert decided.speeds["q8"].capacity_tokens_per_second == pytest.approx(13, rel=0.1)
+
+
+def test_an_undeclared_variant_has_no_capacity_and_not_zero() -> None:
+    decided, _ = watch(declared(expected={}), observation(*serving(2, reading(5.0))))
+    assert decided.speeds["q8"].capacity_tokens_per_second is None
+    assert decided.slo_feasible.verdict is Verdict.UNKNOWN
+    assert "replica_capacity_tokens_per_second" not in decided.numbers
+
+
+def test_an_undeclared_variant_grows_by_one_when_it_is_full() -> None:
+    decided, _ = watch(declared(expected={}), observation(*serving(2, full_reading(slots=None))), 60)
+    assert q8(decided) == 3
+    assert decided.reason is DecisionReason.SATURATED
+
+
+def test_an_undeclared_variant_that_is_not_full_stays_as_it_is() -> None:
+    decided, _ = watch(declared(expected={}), observation(*serving(3, reading(8.0))), 60)
+    assert q8(decided) == 3
+
+
+# --- Demand
+
+
+def test_the_fleet_is_demand_by_capacity() -> None:
+    decided, _ = watch(declared(), observation(*serving(6, reading(58 / 6))), 900)
+    capacity = decided.numbers["replica_capacity_tokens_per_second"]
+    assert 12 < capacity < 14.5
+    assert q8(decided) == math.ceil(58 / capacity) == 5
+
+
+def test_more_demand_than_is_ready_is_answered_at_once() -> None:
+    spec, calm = declared(), observation(*serving(2, reading(8.0)))
+    _, memory = watch(spec, calm, 600)
+    queue = reading(16.0, running=4.0, waiting=40.0)
+    decided, _ = watch(spec, observation(*serving(2, queue)), memory=memory, start=NOW + 605)
+    assert q8(decided) > 2
+    assert decided.reason is DecisionReason.DEMAND_ABOVE_CAPACITY
+
+
+def test_the_sentence_says_demand_capacity_and_the_step() -> None:
+    spec = declared(slo={"stream": {"tokensPerSecond": 3}}, expected=SMALL_POD)
+    _, memory = watch(spec, observation(*serving(2, reading(8.0))), 600)
+    queue = reading(16.0, running=4.0, waiting=20.0)
+    decided, _ = watch(spec, observation(*serving(2, queue)), memory=memory, start=NOW + 605)
+    assert decided.message.startswith("Demand ")
+    assert "of q8 at " in decided.message
+    assert decided.message.endswith(f"2 are ready, adding {q8(decided) - 2}.")
+
+
+def test_a_full_fleet_grows_by_half_though_its_demand_is_hidden() -> None:
+    decided, _ = watch(declared(), observation(*serving(4, full_reading(waiting=1.0))), 60)
+    assert q8(decided) == 6
+    assert decided.reason is DecisionReason.SATURATED
+
+
+def test_pods_that_are_starting_are_not_added_again() -> None:
+    spec, full = declared(), serving(4, full_reading(waiting=1.0))
+    starting = tuple(pod(f"new-{n}", created=NOW + 55, ready=False) for n in range(2))
+    _, memory = watch(spec, observation(*full), 55)
+    decided, _ = watch(spec, observation(*full, *starting), 30, memory, NOW + 60)
+    assert q8(decided) == 6
+
+
+def test_a_new_pod_without_series_is_neither_missing_nor_load() -> None:
+    spec, full = declared(), serving(4, full_reading(waiting=1.0))
+    new = tuple(pod(f"new-{n}", created=NOW + 55) for n in range(2))
+    _, memory = watch(spec, observation(*full), 55)
+    decided, _ = watch(spec, observation(*full, *new), 15, memory, NOW + 60)
+    assert q8(decided) == 6
+    assert decided.metrics_available.verdict is Verdict.TRUE
+
+
+def test_demand_above_what_is_promised_is_best_effort() -> None:
+    promised = {"generationTokensPerSecond": 20, "stream": {"tokensPerSecond": 3}}
+    decided, _ = watch(declared(slo=promised), observation(*serving(2, full_reading(waiting=50.0))), 120)
+    assert q8(decided) == 2
+
+
+def test_prompts_above_what_is_promised_are_best_effort() -> None:
+    promised = {"prefillTokensPerSecond": 8, "stream": {"tokensPerSecond": 3}}  # 21 generated tokens/s
+    decided, _ = watch(declared(slo=promised), observation(*serving(2, full_reading(waiting=50.0))), 120)
+    assert q8(decided) == 2
+
+
+def test_burst_capacity_is_ready_beside_demand() -> None:
+    slo = {"stream": {"tokensPerSecond": 3}, "burstTokensPerSecond": 40}
+    calm, _ = watch(declared(), observation(*serving(2, reading(8.0))), 900)
+    burst, _ = watch(declared(slo=slo), observation(*serving(2, reading(8.0))), 900)
+    assert q8(burst) - q8(calm) in (2, 3, 4)
+
+
+def test_unspent_ready_capacity_is_kept_without_any_demand() -> None:
+    slo = {"stream": {"tokensPerSecond": 3}, "readyTokensPerSecond": 40}
+    decided, _ = watch(declared(slo=slo), observation(*serving(6, reading(0.0))), 1200)
+    assert q8(decided) == 3
+
+
+# --- Going down
+
+
+def test_nothing_shrinks_before_a_whole_stabilization_window_was_seen() -> None:
+    idle = observation(*serving(8, reading(0.0)))
+    decided, memory = watch(declared(), idle, 295)
+    assert q8(decided) == 8
+    assert decided.reason is DecisionReason.STABILIZING
+    decided, _ = watch(declared(), idle, memory=memory, start=NOW + 300)
+    assert q8(decided) == 4
+
+
+def test_idle_pods_go_until_the_fewest_are_left() -> None:
+    spec, replicas, memory, at = declared(), 8, Memory(), NOW
+    for _ in range(120):
+        decided, memory = plan(spec, observation(*serving(replicas, reading(0.0))), memory, at)
+        replicas, at = q8(decided), at + 5
+    assert replicas == 1
+
+
+def test_the_last_replica_stays_although_zero_are_allowed() -> None:
+    spec = declared(minReplicas=0, scaleToZeroAfterSeconds=60)
+    decided, _ = watch(spec, observation(*serving(1, reading(0.0))), 1200)
+    assert q8(decided) == 1
+
+
+def test_what_was_needed_within_the_window_stays() -> None:
+    spec = declared()
+    _, memory = watch(spec, observation(*serving(4, reading(12.0))), 600)
+    decided, _ = watch(spec, observation(*serving(4, reading(3.0))), 250, memory, NOW + 605)
+    assert q8(decided) == 4
+
+
+def test_a_full_fleet_never_shrinks() -> None:
+    slow = declared(slo={"stream": {"tokensPerSecond": 1}}, maxReplicas=4)
+    decided, _ = watch(slow, observation(*serving(4, full_reading())), 1200)
+    assert q8(decided) == 4
+
+
+# --- Missing data
+
+
+def test_without_metrics_the_fleet_is_held() -> None:
+    decided, _ = watch(declared(), observation(*serving(5, reading(0.0)), problem="connection refused"), 60)
+    assert q8(decided) == 5
+    assert decided.reason is DecisionReason.METRICS_MISSING
+    assert decided.metrics_available.reason == MetricsReason.PROMETHEUS_UNAVAILABLE
+    assert "connection refused" in decided.metrics_available.message
+
+
+def test_without_metrics_for_long_the_fleet_is_what_was_needed_before() -> None:
+    spec = declared()
+    # Six replicas were needed in the last window, and somebody else has removed three since.
+    _, memory = watch(spec, observation(*serving(6, reading(12.5))), 600)
+    blind = observation(*serving(3), problem="connection refused")
+    decided, memory = watch(spec, blind, SAFE_FLEET_AFTER_SECONDS - 10, memory, NOW + 605)
+    assert q8(decided) == 3
+    decided, _ = watch(spec, blind, 60, memory, NOW + 605 + SAFE_FLEET_AFTER_SECONDS)
+    assert q8(decided) >= 5
+    assert decided.reason is DecisionReason.METRICS_MISSING_SAFE_FLEET
+
+
+def test_a_restarted_operator_without_metrics_holds_the_fleet_for_ever() -> None:
+    decided, _ = watch(declared(), observation(*serving(5), problem="connection refused"), 3600)
+    assert q8(decided) == 5
+
+
+def test_pods_without_series_are_missing_and_not_idle() -> None:
+    decided, _ = watch(declared(), observation(*serving(5)), 1200)
+    assert q8(decided) == 5
+    assert decided.metrics_available.reason == MetricsReason.ALL_PODS_MISSING
+    assert decided.indicators.served_tokens_per_second is None
+
+
+def test_old_samples_are_not_decided_on() -> None:
+    decided, _ = watch(declared(), observation(*serving(5, Stale(90.0))), 1200)
+    assert q8(decided) == 5
+
+
+def test_one_missing_pod_stops_the_fleet_from_shrinking() -> None:
+    seen = observation(*serving(4, reading(0.0)), pod("lost"))
+    decided, _ = watch(declared(), seen, 1200)
+    assert q8(decided) == 5
+    assert decided.metrics_available.reason == MetricsReason.SOME_PODS_MISSING
+    assert "lost" in decided.metrics_available.message
+
+
+def test_missing_pods_are_taken_to_be_like_the_others() -> None:
+    busy = reading(12.0, running=2.5)
+    known, _ = watch(declared(), observation(*serving(4, busy)), 600)
+    partly, _ = watch(declared(), observation(*serving(2, busy), pod("lost-1"), pod("lost-2")), 600)
+    assert partly.indicators.served_tokens_per_second == known.indicators.served_tokens_per_second
+    assert q8(partly) >= q8(known)
+
+
+def test_after_an_outage_a_whole_window_is_seen_before_anything_shrinks() -> None:
+    spec, idle = declared(), observation(*serving(8, reading(0.0)))
+    _, memory = watch(spec, observation(*serving(8, reading(10.0))), 600)
+    _, memory = watch(spec, observation(*serving(8), problem="timed out"), 60, memory, NOW + 605)
+    decided, memory = watch(spec, idle, 290, memory, NOW + 670)
+    assert q8(decided) == 8
+    decided, _ = watch(spec, idle, 60, memory, NOW + 965)
+    assert q8(decided) < 8
+
+
+# --- Bounds and modes
+
+
+def test_the_fleet_stays_within_the_most_replicas() -> None:
+    decided, _ = watch(declared(maxReplicas=3), observation(*serving(3, full_reading(waiting=50.0))), 120)
+    assert q8(decided) == 3
+    assert decided.reason is DecisionReason.LIMITED
+    assert decided.scaling_limited.reason == ScalingLimitedReason.BOUNDS_REACHED
+    assert decided.slo_feasible.reason == SLOFeasibleReason.BOUNDS_TOO_LOW
+
+
+def test_a_variants_own_bounds_hold_too() -> None:
+    variants = [{"name": "q8", "expected": SMALL_POD, "maxReplicas": 2}]
+    decided, _ = watch(declared(variants=variants), observation(*serving(2, full_reading(waiting=50.0))), 120)
+    assert q8(decided) == 2
+
+
+def test_the_hourly_cost_is_not_exceeded() -> None:
+    variants = [{"name": "q8", "expected": SMALL_POD, "hourlyCost": "2.50"}]
+    spec = declared(variants=variants, maxHourlyCost="10")
+    decided, _ = watch(spec, observation(*serving(2, full_reading(waiting=50.0))), 120)
+    assert q8(decided) == 4
+
+
+def test_bounds_that_were_lowered_hold_at_once() -> None:
+    decided, _ = watch(declared(maxReplicas=3), observation(*serving(8, reading(10.0))))
+    assert q8(decided) == 3
+    assert decided.reason is DecisionReason.BOUNDS_CHANGED
+
+
+def test_in_manual_mode_the_spec_says_how_many() -> None:
+    spec = declared(mode="Manual", replicas=7, maxReplicas=8)
+    decided, _ = watch(spec, observation(*serving(2, full_reading())), 120)
+    assert q8(decided) == 7
+    assert decided.reason is DecisionReason.MANUAL
+    assert decided.indicators.demand_tokens_per_second is not None
+
+
+def test_manual_mode_may_stop_everything() -> None:
+    decided, _ = watch(declared(mode="Manual", replicas=0), observation(*serving(2, reading(8.0))))
+    assert q8(decided) == 0
+
+
+def test_advisory_mode_plans_as_auto_does() -> None:
+    seen = observation(*serving(4, full_reading()))
+    advised, _ = watch(declared(mode="Advisory"), seen, 60)
+    done, _ = watch(declared(mode="Auto"), seen, 60)
+    assert advised == done
+
+
+# --- Pods that do not come
+
+
+def test_a_pod_that_hangs_is_replaced() -> None:
+    spec, busy = declared(), serving(3, reading(11.0))
+    hangs = pod("hangs", created=NOW - 300, ready=False)
+    decided, _ = watch(spec, observation(*busy, hangs), 900)
+    assert q8(decided) == 4
+
+
+def test_a_pod_that_cannot_start_is_reported_and_not_joined_by_another() -> None:
+    stuck = pod("stuck", created=NOW - 300, ready=False, trouble="Unschedulable: 0/3 nodes have a GPU")
+    decided, _ = watch(declared(), observation(*serving(3, reading(13.0)), stuck), 900)
+    assert q8(decided) == 4
+    assert decided.scaling_limited.reason == ScalingLimitedReason.PODS_DO_NOT_START
+    assert "Unschedulable" in decided.scaling_limited.message
+
+
+def test_terminating_pods_are_not_counted() -> None:
+    leaving = pod("leaving", full_reading(waiting=50.0), terminating=True)
+    decided, _ = watch(declared(), observation(*serving(1, reading(3.0)), leaving, replicas=1), 120)
+    assert q8(decided) == 1
+
+
+def test_lead_times_come_from_the_pods_themselves() -> None:
+    pods = serving(3, reading(8.0), starts_for=42.0)
+    decided, _ = watch(declared(), observation(*pods))
+    assert decided.speeds["q8"].lead_seconds == 42.0
+
+
+# --- What is promised
+
+
+def test_a_stream_speed_that_no_fleet_gives_is_infeasible_with_the_best_attainable() -> None:
+    decided, _ = watch(declared(slo={"stream": {"tokensPerSecond": 50}}), observation(*serving(2, reading(8.0))), 60)
+    assert decided.slo_feasible.verdict is Verdict.FALSE
+    assert decided.slo_feasible.reason == SLOFeasibleReason.STREAM_SPEED_UNATTAINABLE
+    assert "50 tokens/s on q8" in decided.slo_feasible.message
+    assert "gets 17" in decided.slo_feasible.message
+    assert decided.speeds["q8"].capacity_tokens_per_second == 0.0
+
+
+def test_an_infeasible_target_does_not_cost_every_replica_that_is_allowed() -> None:
+    decided, _ = watch(declared(slo={"stream": {"tokensPerSecond": 50}}), observation(*serving(2, reading(8.0))), 900)
+    assert q8(decided) == 2
+    assert decided.reason is DecisionReason.INFEASIBLE
+
+
+def test_a_first_token_that_no_fleet_brings_is_infeasible_with_the_best_attainable() -> None:
+    decided, _ = watch(declared(slo={"timeToFirstToken": {"milliseconds": 50}}), observation())
+    assert decided.slo_feasible.reason == SLOFeasibleReason.FIRST_TOKEN_UNATTAINABLE
+    assert "waits 134 ms" in decided.slo_feasible.message
+
+
+def test_a_promise_beyond_the_bounds_is_infeasible_before_anybody_asks_for_it() -> None:
+    slo = {"generationTokensPerSecond": 500, "stream": {"tokensPerSecond": 3}}
+    decided, _ = watch(declared(slo=slo, maxReplicas=6), observation(*serving(1, full_reading(waiting=0.0))), 60)
+    assert decided.slo_feasible.reason == SLOFeasibleReason.BOUNDS_TOO_LOW
+    assert "500 tokens/s" in decided.slo_feasible.message
+
+
+def test_an_slo_that_holds_is_met_and_says_what_is_estimated() -> None:
+    slo = {"stream": {"tokensPerSecond": 3}, "timeToFirstToken": {"milliseconds": 5000}}
+    decided, _ = watch(declared(slo=slo), observation(*serving(3, reading(8.0))), 300)
+    assert decided.slo_met.verdict is Verdict.TRUE
+    assert decided.slo_met.message.count("estimated") == 2
+
+
+def test_without_demand_the_slo_is_met() -> None:
+    decided, _ = watch(declared(), observation(*serving(3, reading(0.0))))
+    assert decided.slo_met.reason == SLOMetReason.NO_DEMAND
+
+
+def test_slow_streams_break_the_slo() -> None:
+    slow = reading(10.0, running=4.0)
+    decided, _ = watch(declared(slo={"stream": {"tokensPerSecond": 5}}), observation(*serving(2, slow)), 120)
+    assert decided.slo_met.reason == SLOMetReason.STREAMS_TOO_SLOW
+
+
+def test_demand_that_is_not_served_breaks_the_slo() -> None:
+    decided, _ = watch(declared(), observation(*serving(2, full_reading(waiting=60.0))), 120)
+    assert decided.slo_met.reason == SLOMetReason.DEMAND_NOT_SERVED
+
+
+def test_a_queue_makes_first_tokens_late() -> None:
+    slo = {"generationTokensPerSecond": 20, "timeToFirstToken": {"milliseconds": 5000}}
+    decided, _ = watch(declared(slo=slo), observation(*serving(2, full_reading(waiting=60.0))), 120)
+    assert decided.slo_met.reason == SLOMetReason.FIRST_TOKEN_TOO_LATE
+
+
+def test_a_first_token_that_nothing_tells_of_is_not_measurable() -> None:
+    speeds = {"streamTokensPerSecond": 17, "generationTokensPerSecond": 17, "atStreams": 4}
+    slo = {"timeToFirstToken": {"milliseconds": 5000}}
+    decided, _ = watch(declared(slo=slo, expected=speeds), observation(*serving(2, reading(8.0))), 60)
+    assert decided.slo_met.verdict is Verdict.UNKNOWN
+    assert decided.slo_met.reason == SLOMetReason.NOT_MEASURABLE
+    assert "expected.prefillTokensPerSecond" in decided.slo_met.message
+
+
+# --- Balance
+
+
+def unbalanced() -> Observation:
+    return observation(pod("busy", full_reading(waiting=80.0)), pod("idle", reading(0.0)))
+
+
+def test_replicas_are_not_added_where_requests_would_not_reach_them() -> None:
+    decided, memory = watch(declared(), unbalanced(), IMBALANCE_SECONDS)
+    assert decided.traffic_unbalanced.verdict is Verdict.FALSE
+    held, _ = watch(declared(), unbalanced(), IMBALANCE_SECONDS + 10, memory, NOW + IMBALANCE_SECONDS + 5)
+    assert held.traffic_unbalanced.reason == TrafficReason.SOME_PODS_PREFERRED
+    assert held.reason is DecisionReason.TRAFFIC_UNBALANCED
+    assert q8(held) == 2
+
+
+def test_evenly_loaded_pods_are_balanced() -> None:
+    decided, _ = watch(declared(), observation(*serving(3, full_reading())), 600)
+    assert decided.traffic_unbalanced.reason == TrafficReason.BALANCED
+
+
+# --- Variants
+
+
+LADDER: list[dict[str, Any]] = [
+    {"name": "f16", "quality": "100", "expected": SMALL_POD},
+    {"name": "q8", "quality": "99", "expected": SMALL_POD},
+]
+
+
+def test_the_best_allowed_variant_serves() -> None:
+    decided, _ = watch(declared(variants=LADDER), observation(replicas={}, variants=("f16", "q8")))
+    assert decided.fleet == {"f16": 1, "q8": 0}
+
+
+def test_a_variant_below_the_floor_does_not_serve() -> None:
+    variants = [{**LADDER[0], "quality": "50"}, LADDER[1]]
+    spec = declared(variants=variants, slo={"stream": {"tokensPerSecond": 3}, "minQuality": "90"})
+    decided, _ = watch(spec, observation(replicas={}, variants=("f16", "q8")))
+    assert decided.fleet == {"f16": 0, "q8": 1}
+
+
+def test_a_variant_that_is_no_longer_declared_stays_until_its_successor_serves() -> None:
+    old = serving(2, reading(8.0), variant="old")
+    decided, memory = watch(declared(), observation(*old, replicas={"old": 2}), 60)
+    assert decided.fleet["old"] == 2
+    assert decided.fleet["q8"] >= 1
+    assert "old stays until q8 serves" in decided.message
+
+
+def test_a_retiring_variant_goes_once_its_successor_serves() -> None:
+    pods = (*serving(1, reading(8.0), variant="old"), pod("new", reading(4.0)))
+    decided, _ = watch(declared(), observation(*pods, replicas={"old": 1, "q8": 1}), 60)
+    assert decided.fleet == {"old": 0, "q8": 1}
+
+
+def test_a_retiring_variant_stays_while_nothing_is_seen() -> None:
+    pods = (*serving(2, variant="old"), pod("new", created=NOW, ready=False))
+    decided, _ = watch(declared(), observation(*pods, replicas={"old": 2, "q8": 1}, problem="timed out"), 60)
+    assert decided.fleet == {"old": 2, "q8": 1}
+
+
+def test_where_no_variant_can_run_nothing_is_touched() -> None:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm"}
+    variants = [{"name": "today", "engine": None, "scaleTargetRef": reference, "metrics": "VLLM"}]
+    decided, _ = watch(declared(variants=variants), observation(replicas={"today": 3}, variants=("today",)))
+    assert decided.fleet == {"today": 3}
+    assert decided.slo_feasible.reason == SLOFeasibleReason.NO_VARIANT
+
+
+# --- Memory
+
+
+def test_what_was_learned_belongs_to_the_template_it_was_learned_from() -> None:
+    spec, seen = declared(), observation(*serving(2, full_reading()))
+    _, memory = watch(spec, seen, 600)
+    assert memory.learned["q8"].observed_seconds > 0
+    changed = replace(seen, template_hashes={"q8": "inputs-2"})
+    _, memory = watch(spec, changed, memory=memory, start=NOW + 605)
+    assert memory.learned["q8"].observed_seconds == 0
+
+
+def test_a_restarted_operator_plans_with_what_was_learned() -> None:
+    spec, seen = declared(), observation(*serving(6, reading(11.0)))
+    decided, memory = watch(spec, seen, 1800)
+    integers = memory.learned["q8"].to_integers()
+    assert integers is not None
+    restored = type(memory.learned["q8"]).from_integers(memory.learned["q8"].template_hash, integers)
+    assert restored is not None
+    again, _ = watch(spec, seen, 600, Memory(learned={"q8": restored}), NOW + 1805)
+    assert again.numbers["replica_capacity_tokens_per_second"] == pytest.approx(
+        decided.numbers["replica_capacity_tokens_per_second"], rel=0.03
+    )
+    assert again.fleet == decided.fleet
+
+
+def test_every_number_is_finite_and_names_its_unit() -> None:
+    decided, _ = watch(declared(), observation(*serving(2, full_reading())), 60)
+    units = ("_tokens_per_second", "_seconds", "_requests", "_streams", "_tokens", "_replicas", "_pods", "slots")
+    assert all(name.endswith(units) for name in decided.numbers)
+    assert decided.numbers["serving_pods"] == 2
