@@ -106,7 +106,7 @@ def observation(
     tick: float = 5.0,
     variants: Iterable[str] = ("q8",),
 ) -> Observation:
-    """Return an observation in which the workload asks for as many replicas as there are pods, unless said otherwise."""
+    """Return an observation; the workload asks for as many replicas as there are pods, unless said otherwise."""
     if not isinstance(replicas, Mapping):
         replicas = {"q8": len(pods) if replicas is None else replicas}
     return Observation(

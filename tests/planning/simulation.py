@@ -4,6 +4,7 @@ Not a mock of the planner's formulas: pods serve single requests, in the order o
 """
 
 import heapq
+import itertools
 import math
 import random
 from collections import deque
@@ -238,7 +239,7 @@ class World:
     window_seconds: float = 30.0
     scrape_seconds: float = 5.0
     most_visible_waiting: int | None = None
-    blind: Callable[[float], bool] = lambda at: False
+    blind: Callable[[float], bool] = lambda _: False
     memory: Memory = field(default_factory=Memory)
     replicas: int = 0
     least_request: bool = False
@@ -363,7 +364,7 @@ class World:
     def changes(self, since: float = 0.0) -> list[int]:
         """Steps in replicas, with their sign."""
         replicas = [tick.replicas for tick in self.ticks if tick.at >= since]
-        return [after - before for before, after in zip(replicas, replicas[1:], strict=False) if after != before]
+        return [after - before for before, after in itertools.pairwise(replicas) if after != before]
 
     def client(self, since: float = 0.0) -> list[Served]:
         return [request for request in self.served if request.arrived - self.start >= since]

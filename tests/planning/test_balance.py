@@ -166,7 +166,7 @@ def test_without_any_latency_target_the_queue_bounds_capacity() -> None:
     st.floats(0.0, 2.3),
     st.none() | st.integers(1, 64),
 )
-def test_what_is_promised_holds_at_capacity(
+def test_what_is_promised_holds_at_capacity(  # noqa: PLR0917 (hypothesis hands them over by position)
     step: float, token: float, prompt: float, target: float, deviations: float, slots: int | None
 ) -> None:
     costs, shape = Costs(step, token, prompt), Shape(64.0, 64.0)

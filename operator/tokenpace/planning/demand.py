@@ -7,8 +7,8 @@ over h seconds has a standard error of its own: arrivals are Poisson and each br
 
 *How long to count.* Long enough for a small error, not so long that yesterday's rate is in it: the longest past whose
 mean lies within the bounds of every more recent part of it (after the intersection of confidence intervals;
-Goldenshluger and Nemirovski, Math. Methods of Statistics 6(2), 1997). A step that stands out of the noise is seen in the
-first window that is full of it.
+Goldenshluger and Nemirovski, Math. Methods of Statistics 6(2), 1997). A step that stands out of the noise is seen in
+the first window that is full of it.
 """
 
 import math
@@ -25,8 +25,8 @@ constant random demand (1.5 to 5.5 pods of 10-14 tokens/s) a replica was added f
 and 8 times with exponential ones; with 2.0 it was 6 and 25 times, with 1.5 24 and 80 times."""
 
 QUEUE_CONFIDENCE = 2.5
-"""Standard deviations of the number of requests in a fleet at capacity beyond which they are a queue. With 2.0 a step is
-answered 4 s sooner in the mean, and twice as many replicas are added for nothing."""
+"""Standard deviations of the number of requests in a fleet at capacity beyond which they are a queue. With 2.0 a step
+is answered 4 s sooner in the mean, and twice as many replicas are added for nothing."""
 
 HISTORY_SECONDS = 600.0
 """Demand is remembered this long, or as long as the stabilization window if that is longer."""

@@ -21,7 +21,6 @@ from tokenpace.planning.sight import Sight, is_new
 from tokenpace.planning.stability import Descent
 from tokenpace.planning.streams import StreamShare
 
-
 LONGEST_PAUSE_TICKS = 6
 """A pause between two plans of more ticks than this is a gap in what was seen, if it is also longer than"""
 
