@@ -4,7 +4,6 @@ Pods of these Deployments fit no node, so nothing is pulled or started.
 """
 
 import asyncio
-import copy
 import json
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -15,10 +14,10 @@ from typing import Any, NoReturn
 import pytest
 import yaml
 from kubernetes.aio.client import Configuration
+from tests.apiserver.scene import Always, Scene, refused
 
 from tokenpace.api import names
-from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.cluster.apply import Action, Outcome, Result, difference, execute
+from tokenpace.cluster.apply import Result, execute
 from tokenpace.cluster.client import ApiClient, ApiError, log_in_from_environment
 from tokenpace.cluster.kinds import (
     DEPLOYMENTS,
@@ -27,11 +26,9 @@ from tokenpace.cluster.kinds import (
     PODS,
     SERVICES,
     Kind,
-    Object,
 )
 from tokenpace.cluster.lease import Lease
 from tokenpace.cluster.mirror import Mirror
-from tokenpace.cluster.objects import desired_objects, pins_of
 from tokenpace.cluster.observed import without_managed_fields
 
 pytestmark = pytest.mark.apiserver
@@ -53,60 +50,6 @@ MINIMAL_SPEC: dict[str, Any] = {
 }
 
 
-class Always:
-    """A lease that is always held."""
-
-    def may_write(self) -> bool:
-        return True
-
-
-class Scene:
-    """One LLMDeployment, its objects as the server has them, and the steps of a tick."""
-
-    def __init__(self, client: ApiClient, resource: Object) -> None:
-        self.client = client
-        self.resource = resource
-        self.namespace: str = resource["metadata"]["namespace"]
-        self.name: str = resource["metadata"]["name"]
-
-    async def live(self, kind: Kind, name: str) -> Object:
-        return await self.client.get(kind, self.namespace, name)
-
-    async def deployment(self, variant: str = "q8") -> Object:
-        return await self.live(DEPLOYMENTS, names.workload_name(self.name, variant))
-
-    async def observed(self) -> list[Object]:
-        """Return the objects as mirrors would hold them."""
-        found = []
-        for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS):
-            selector = f"{names.DEPLOYMENT_LABEL}={self.name}"
-            async for page in self.client.list_pages(kind, namespace=self.namespace, label_selector=selector):
-                typed = [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page["items"]]
-                found += [without_managed_fields(item) for item in typed]
-        return found
-
-    async def actions(self, **fleet: int) -> tuple[Action, ...]:
-        observed = await self.observed()
-        spec = LLMDeploymentSpec.model_validate(self.resource["spec"])
-        pins = pins_of(one for one in observed if one["kind"] == "Deployment")
-        return difference(self.resource, desired_objects(self.resource, spec, pins), observed, fleet)
-
-    async def tick(self, **fleet: int) -> tuple[Outcome, ...]:
-        return await execute(await self.actions(**fleet), self.client, Always())
-
-    async def settle(self, **fleet: int) -> None:
-        """Tick until nothing is left to do; a conflict with Kubernetes' own controllers is settled by the next tick."""
-        async with asyncio.timeout(30):
-            while actions := await self.actions(**fleet):
-                outcomes = await execute(actions, self.client, Always())
-                assert {one.result for one in outcomes} <= {Result.DONE, Result.CONFLICT}, _refused(outcomes)
-
-    def declare(self, **changes: Any) -> None:
-        """Change the variant, as a user does."""
-        self.resource = copy.deepcopy(self.resource)
-        self.resource["spec"]["variants"][0].update(changes)
-
-
 @pytest.fixture
 async def client() -> AsyncIterator[ApiClient]:
     client = await ApiClient.from_environment()
@@ -118,10 +61,6 @@ async def client() -> AsyncIterator[ApiClient]:
 async def scene(client: ApiClient, create: Callable[..., str], namespace: str) -> Scene:
     resource = await client.get(LLM_DEPLOYMENTS, namespace, create(variants=[VARIANT]))
     return Scene(client, resource)
-
-
-def _refused(outcomes: tuple[Outcome, ...]) -> list[str]:
-    return [f"{one.action}: {one.message}" for one in outcomes if one.result is not Result.DONE]
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -140,7 +79,7 @@ async def _running(work: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
 
 async def test_after_one_tick_everything_is_there_and_nothing_is_left_to_do(scene: Scene) -> None:
     """Also: nothing that the server defaults, drops or writes in other words is taken for somebody's edit."""
-    assert _refused(await scene.tick(q8=2)) == []
+    assert refused(await scene.tick(q8=2)) == []
     assert await scene.actions(q8=2) == ()
 
 
@@ -161,7 +100,7 @@ async def test_after_one_tick_everything_is_there_and_nothing_is_left_to_do(scen
 )
 async def test_what_a_user_adds_to_the_pod_is_read_back_as_right(scene: Scene, pod_template: Any) -> None:
     scene.declare(podTemplate=pod_template)
-    assert _refused(await scene.tick()) == []
+    assert refused(await scene.tick()) == []
     assert await scene.actions() == ()
 
 
