@@ -1,7 +1,7 @@
 """What clients saw of an SLO in a stretch of time, from what their generators wrote down."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -46,6 +46,12 @@ class ClientsView:
                 line["first_token_seconds"] * 1000 <= slo["timeToFirstToken"]["milliseconds"] for line in ended
             ),
         )
+
+
+def served_when_full(loads: Collection[Load], begin: datetime, end: datetime) -> Sequence[float]:
+    """Return what all clients together were served, in tokens/s, in each report of the stretch but the first."""
+    reports = zip(*([line for line in one.intervals() if begin < moment(line) <= end] for one in loads), strict=False)
+    return [sum(line["served_tokens_per_second"] for line in together) for together in reports][1:]
 
 
 def _total(intervals: Sequence[Line], rate: str) -> float:

@@ -50,7 +50,8 @@ def install_operator(kubectl: Kubectl) -> RunningOperator:
     Raises:
         RuntimeError: helm refused; the message is its own.
     """
-    command = [*helm_command(), "--wait", "--timeout=120s"]
+    # A cluster that somebody has applied the definition to by hand is taken over.
+    command = [*helm_command(), "--force-conflicts", "--wait", "--timeout=120s"]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{shlex.join(command)}\n{done.stderr.strip()}")

@@ -34,13 +34,16 @@ class ReplicaHistory:
         sequence = [*before, *after]
         return [*sequence[:1], *(then for now, then in pairwise(sequence) if now != then)]
 
-    def first(self, since: datetime, *, wanted: int = 0, ready: int = 0) -> datetime:
-        """Return when, after a moment, at least so many replicas were first asked for and ready."""
-        return next(
-            change.at
-            for change in self.changes
-            if change.at > since and change.wanted >= wanted and change.ready >= ready
-        )
+    def first_up(self, since: datetime) -> tuple[datetime, datetime]:
+        """Return when, after a moment, more replicas were first asked for, and when more were first ready."""
+        before = [change for change in self.changes if change.at <= since][-1]
+        after = [change for change in self.changes if change.at > since]
+        decided_at = next(change.at for change in after if change.wanted > before.wanted)
+        return decided_at, next(change.at for change in after if change.ready > before.ready)
+
+    def at_rest_since(self) -> datetime:
+        """Return when the replicas asked for, or those ready, last changed."""
+        return self.changes[-1].at
 
     def first_down(self, since: datetime) -> datetime:
         """Return when, after a moment, fewer replicas were first asked for than before."""

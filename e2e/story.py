@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from e2e.clients_view import ClientsView
 from e2e.kubectl import TOOLS, Manifest
 from e2e.llmdeployment import LLMDeployment
-from e2e.load_pod import Load, start_load
+from e2e.load_pod import Load, moment, start_load
 from e2e.recording import Recording, recording
 from e2e.replica_history import ReplicaHistory, replica_history
 from e2e.running_operator import RunningOperator
@@ -41,6 +41,22 @@ class Story:
         """Take a load away; return when nothing of it came any more."""
         del self.offered[name]
         return self.loads[name].stop()
+
+    def seconds_at_rest(self) -> float:
+        """Return for how long the fleet has not changed and no client has waited longer than promised."""
+        last = max(self.history.at_rest_since(), self.regained_at(datetime.min.replace(tzinfo=UTC)))
+        return (datetime.now(UTC) - last).total_seconds()
+
+    def regained_at(self, since: datetime) -> datetime:
+        """Return the last time after a moment that some client waited longer for a first token than promised."""
+        target_seconds = self.declared["spec"]["slo"]["timeToFirstToken"]["milliseconds"] / 1000
+        late = [
+            moment(line)
+            for load in self.loads.values()
+            for line in load.intervals()
+            if moment(line) > since and (line["longest_wait_seconds"] or 0.0) > target_seconds
+        ]
+        return max(late, default=since)
 
     def clients_view(self, begin: datetime, end: datetime) -> ClientsView:
         """Return what the clients of all loads saw between two moments."""
