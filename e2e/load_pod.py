@@ -15,8 +15,8 @@ Line = dict[str, Any]
 
 PROMPT_TOKENS = 4
 GENERATED_TOKENS = 8
-"""The shape that the manifest declares. Short, because demand is counted in requests: a pod of an eighth of a CPU serves
-about one of these in a second, and how surely a rate is known after a minute goes with the square root of their number."""
+"""The shape that the manifest declares. Short, because demand is counted in requests: a pod of an eighth of a CPU
+serves about one of these in a second, and how surely a rate is known goes with the square root of their number."""
 REPORT_SECONDS = 2.0
 _DRAIN_SECONDS = 60
 """SIGTERM ends the arrivals; the streams in flight may end in peace for so long."""

@@ -42,9 +42,9 @@ class Story:
         del self.offered[name]
         return self.loads[name].stop()
 
-    def seconds_at_rest(self) -> float:
-        """Return for how long the fleet has not changed and no client has waited longer than promised."""
-        last = max(self.history.at_rest_since(), self.regained_at(datetime.min.replace(tzinfo=UTC)))
+    def seconds_at_rest(self, since: datetime) -> float:
+        """Return for how long the fleet has not changed and no client has waited too long, at most since a moment."""
+        last = max(self.history.at_rest_since(), self.regained_at(since), since)
         return (datetime.now(UTC) - last).total_seconds()
 
     def regained_at(self, since: datetime) -> datetime:

@@ -65,7 +65,12 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
 
     stepped_at = story.add_load(f"up-to-{replicas}", demand - sum(story.offered.values()))
 
-    until(story.seconds_at_rest, lambda rest: rest >= SETTLED_SECONDS, what="the fleet is at rest", seconds=240)
+    until(
+        lambda: story.seconds_at_rest(stepped_at),
+        lambda rest: rest >= SETTLED_SECONDS,
+        what="the fleet is at rest",
+        seconds=240,
+    )
     rested_at = datetime.now(UTC)
     note_reaction(story, figures, stepped_at, replicas, capacity)
     assert abs(story.resource.wanted_replicas() - replicas) <= 1

@@ -8,7 +8,8 @@ with that label, each with the labels that Kubernetes' discovery would be told t
 import json
 import ssl
 import urllib.parse
-import urllib.request
+from contextlib import closing
+from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,11 @@ TRUSTED = ssl.create_default_context(cafile=ACCOUNT / "ca.crt")
 def pods(label_selector: str) -> list[dict[str, Any]]:
     """Return the running pods with a label, of all namespaces."""
     query = urllib.parse.urlencode({"labelSelector": label_selector, "fieldSelector": "status.phase=Running"})
-    request = urllib.request.Request(
-        f"https://kubernetes.default.svc/api/v1/pods?{query}",
-        headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}"},
-    )
-    with urllib.request.urlopen(request, context=TRUSTED, timeout=5) as answer:
-        found: list[dict[str, Any]] = json.load(answer)["items"]
+    connection = HTTPSConnection("kubernetes.default.svc", context=TRUSTED, timeout=5)
+    with closing(connection):
+        token = (ACCOUNT / "token").read_text()
+        connection.request("GET", f"/api/v1/pods?{query}", headers={"Authorization": f"Bearer {token}"})
+        found: list[dict[str, Any]] = json.load(connection.getresponse())["items"]
         return found
 
 
