@@ -8,7 +8,7 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tokenpace.api.spec import LLMDeploymentSpec
@@ -385,11 +385,6 @@ def steps(*levels: tuple[float, float]) -> Callable[[float], float]:
         return next((level for since, level in reversed(levels) if at >= since), 0.0)
 
     return load
-
-
-def share(values: Iterator[bool] | list[bool]) -> float:
-    seen = list(values)
-    return sum(seen) / len(seen)
 
 
 def chance_of(seed: int) -> random.Random:

@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -203,8 +202,3 @@ def test_a_measurement_is_never_so_certain_that_the_next_one_is_ignored() -> Non
     moved = belief.corrected(shares=(0.8, 0.2, 0.0), opened=(1.0, 1.0, 0.0), innovation=0.1, noise=0.01)
     gain = math.log(moved.costs.step_seconds / belief.costs.step_seconds) / 0.1
     assert gain > OPEN_DEVIATION**2 / (OPEN_DEVIATION**2 + 0.01) * 0.9
-
-
-def test_memory_of_another_template_is_not_touched_by_replace() -> None:
-    learned = Learned.expected(HASH, expected(SMALL_POD))
-    assert replace(learned, template_hash="inputs-2").template_hash != learned.template_hash

@@ -99,6 +99,13 @@ def test_the_sentence_says_demand_capacity_and_the_step() -> None:
     assert decided.message.endswith(f"2 are ready, adding {q8(decided) - 2}.")
 
 
+def test_demand_that_chance_may_explain_adds_nothing_and_says_so() -> None:
+    decided, _ = watch(declared(), observation(*serving(2, reading(14.2, running=2.9))), 60)
+    assert q8(decided) == 2
+    assert "needs 3 replicas of q8" in decided.message
+    assert decided.message.endswith("tokens/s are certain.")
+
+
 def test_a_full_fleet_grows_by_half_though_its_demand_is_hidden() -> None:
     decided, _ = watch(declared(), observation(*serving(4, full_reading(waiting=1.0))), 60)
     assert q8(decided) == 6

@@ -152,6 +152,13 @@ def test_a_retiring_variant_goes_once_its_successor_serves() -> None:
     assert decided.fleet == {"old": 0, "q8": 1}
 
 
+def test_a_retiring_variant_stays_while_its_successor_could_not_carry_the_load() -> None:
+    pods = (*serving(4, reading(12.0), variant="old"), pod("new", reading(8.0)))
+    decided, _ = watch(declared(), observation(*pods, replicas={"old": 4, "q8": 1}), 120)
+    assert decided.fleet["old"] == 4
+    assert decided.fleet["q8"] >= 4
+
+
 def test_a_retiring_variant_stays_while_nothing_is_seen() -> None:
     pods = (*serving(2, variant="old"), pod("new", created=NOW, ready=False))
     decided, _ = watch(declared(), observation(*pods, replicas={"old": 2, "q8": 1}, problem="timed out"), 60)

@@ -119,7 +119,6 @@ def any_observations(draw: st.DrawFn) -> Observation:
     )
 
 
-@settings(deadline=None)
 @given(specs(), st.lists(st.tuples(any_observations(), ANY_NUMBER | st.just(NOW)), min_size=1, max_size=5))
 def test_no_float_makes_it_raise_or_leave_the_bounds(
     spec: LLMDeploymentSpec, seen: list[tuple[Observation, float]]
@@ -153,7 +152,6 @@ def known_pods(draw: st.DrawFn) -> tuple[Pod, ...]:
     return tuple(pod(f"pod-{number}", draw(LOADS)) for number in range(draw(st.integers(1, 6))))
 
 
-@settings(deadline=None)
 @given(specs(), st.lists(known_pods(), min_size=1, max_size=6), st.integers(0, 400))
 def test_planning_the_same_moment_again_changes_nothing(
     spec: LLMDeploymentSpec, seen: list[tuple[Pod, ...]], tick: int
@@ -169,7 +167,6 @@ def test_planning_the_same_moment_again_changes_nothing(
         assert carried_out.fleet == decided.fleet
 
 
-@settings(deadline=None)
 @given(
     specs(),
     st.lists(known_pods(), max_size=20),
@@ -200,7 +197,6 @@ def _most_allowed(spec: LLMDeploymentSpec) -> int:
     return decided.fleet["q8"]
 
 
-@settings(deadline=None)
 @given(specs(), st.integers(1, 6), st.floats(0.1, 0.9), st.floats(1.0, 8.0), st.integers(1, 40))
 def test_more_demand_never_gets_fewer_replicas(
     spec: LLMDeploymentSpec, pods: int, load: float, factor: float, ticks: int
@@ -216,7 +212,7 @@ def test_more_demand_never_gets_fewer_replicas(
     assert fleets[0] <= fleets[1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=25)
 @given(specs(), st.lists(known_pods(), min_size=30, max_size=50))
 def test_a_restart_hardly_changes_what_is_known_of_a_pod(spec: LLMDeploymentSpec, seen: list[tuple[Pod, ...]]) -> None:
     memory = Memory()

@@ -32,7 +32,9 @@ class Decision:
     reason: DecisionReason
     current: int
     needed: int
-    """Fewest replicas that are enough for what certainly is needed, as far as the bounds allow."""
+    """Replicas to have at least, as far as the bounds allow: more than there are only if that is certain."""
+    likely: int | None
+    """Replicas that are enough for the demand as it looks now, likewise; None where that is not known."""
     required_tokens_per_second: float
     """What they have to be able to serve: demand as far as it is promised, ready and burst capacity."""
     enough: bool
@@ -91,7 +93,8 @@ def decide(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estimate: Esti
     current = sight.observation.replicas.get(variant.name, 0)
     least, most = fleets.replicas(0.0), fleets.best(EVERYTHING)
     required = required_capacity(spec.slo, estimate.shape, _needed_demand(spec, sight, memory, estimate))
-    needed, enough = _needed(fleets, sight, required)
+    likely = _likely(fleets)
+    needed, enough = _needed(fleets, sight, required, likely)
     overdue = _overdue(sight, estimate, variant)
     # A pod that hangs is replaced. One that cannot start for a reason would only be joined by another.
     hanging = sum(pod.trouble is None for pod in overdue)
@@ -115,11 +118,12 @@ def decide(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estimate: Esti
             (replicas < current, DecisionReason.DEMAND_BELOW_CAPACITY),
             (estimate.variants[variant.name].feasible is False, DecisionReason.INFEASIBLE),
             (not enough, DecisionReason.LIMITED),
-            (_is_stabilizing(fleets, current), DecisionReason.STABILIZING),
+            (likely is not None and likely < current, DecisionReason.STABILIZING),
             (True, DecisionReason.AT_TARGET),
         ),
         current=current,
         needed=needed,
+        likely=likely,
         required_tokens_per_second=required,
         enough=enough,
         most_tokens_per_second=most.tokens_per_second,
@@ -153,19 +157,23 @@ def _needed_demand(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estima
     return max(moment.demand_tokens_per_second for moment in memory.history if moment.at_seconds >= since_seconds)
 
 
-def _needed(fleets: Fleets, sight: Sight, required_tokens_per_second: float) -> tuple[int, bool]:
-    """Return the fewest replicas that are enough, and whether the bounds allow them.
+def _needed(fleets: Fleets, sight: Sight, required_tokens_per_second: float, likely: int | None) -> tuple[int, bool]:
+    """Return the replicas to have at least, and whether the bounds allow what is required.
 
-    Of a variant of which nothing is known, one is added when those that serve are full, and then they are measured. One
-    whose beliefs are not proven is believed its own performance first: a fleet that is in time as it is grows only as
-    far as demand has grown beyond what it serves.
+    If it is certain that more are needed than there are, they are as many as are likely to be. Of a variant of which
+    nothing is known, one is added when those that serve are full, and then they are measured. One whose beliefs are not
+    proven is believed its own performance first: a fleet that is in time as it is grows only as far as demand has grown
+    beyond what it serves.
     """
-    serving = sight.serving_of(fleets.variant.name)
+    name = fleets.variant.name
+    serving = sight.serving_of(name)
     if fleets.believed.costs is None:
         return serving + fleets.estimate.saturated, True
     choice = fleets.best(required_tokens_per_second)
-    needed = choice.replicas[fleets.variant.name]
-    if not fleets.believed.proven and _is_in_time(fleets):
+    needed = choice.replicas[name]
+    if likely is not None and needed > sight.observation.replicas.get(name, 0):
+        needed = max(needed, likely)
+    if not fleets.believed.proven and serving == len(sight.serving) and _is_in_time(fleets):
         needed = min(needed, math.ceil(serving * _growth_of_demand(fleets.estimate)))
     return needed, choice.enough
 
@@ -216,9 +224,9 @@ def _overdue(sight: Sight, estimate: Estimate, variant: Variant) -> tuple[Pod, .
     )
 
 
-def _is_stabilizing(fleets: Fleets, current: int) -> bool:
-    """Tell whether fewer replicas would be enough for the demand as it looks now."""
+def _likely(fleets: Fleets) -> int | None:
+    """Return the replicas that are enough for the demand as it looks now; None where that is not known."""
     demand = fleets.estimate.demand_tokens_per_second
     if demand is None or fleets.believed.costs is None:
-        return False
-    return fleets.replicas(required_capacity(fleets.spec.slo, fleets.estimate.shape, demand)) < current
+        return None
+    return fleets.replicas(required_capacity(fleets.spec.slo, fleets.estimate.shape, demand))

@@ -40,6 +40,8 @@ def sentence(decision: Decision, spec: LLMDeploymentSpec, variant: Variant, sigh
         case DecisionReason.STABILIZING:
             seconds = spec.scaling.scale_down.stabilization_window_seconds
             text = f"{need}; {ready} and stay until fewer have been enough for {seconds} s"
+        case DecisionReason.AT_TARGET if estimate.rate and decision.likely and decision.likely > decision.replicas:
+            text = f"{need}; {ready}, until more than {_number(estimate.rate.low)} tokens/s are certain"
         case _:
             text = f"{need}; {ready}"
     return f"{text}{_step(decision)}."
@@ -48,12 +50,13 @@ def sentence(decision: Decision, spec: LLMDeploymentSpec, variant: Variant, sigh
 def _need(decision: Decision, name: str, estimate: Estimate) -> str:
     """Return the demand and what it needs, as far as either is known."""
     demand, each = estimate.demand_tokens_per_second, estimate.variants[name].tokens_per_second(decision.replicas)
-    if demand is None or each <= 0:
+    if demand is None or each <= 0 or decision.likely is None:
         return f"The speed of {name} is not known yet"
+    replicas = max(decision.needed, decision.likely) if decision.replicas > decision.current else decision.likely
     bounded = "" if decision.enough else ", which is all that the bounds allow"
     return (
-        f"Demand {_number(demand)} tokens/s needs {_replicas(decision.needed)} of {name} at {_number(each)} tokens/s "
-        f"each{bounded}"
+        f"Demand {_number(demand)} tokens/s needs {_replicas(replicas)} of {name} at {_number(each)} tokens/s each"
+        f"{bounded}"
     )
 
 

@@ -60,17 +60,17 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     elapsed = sight.observation.tick_seconds if memory.at_seconds is None else sight.now - memory.at_seconds
     # A tick that comes late, or a clock that was set, leaves a time in which nobody looked.
     seamless = 0 <= elapsed <= max(LONGEST_PAUSE_TICKS * sight.observation.tick_seconds, LONGEST_PAUSE_SECONDS)
+    if not seamless or not sight.measuring:
+        memory = _after_gap(memory)
     memory = replace(
         memory,
         at_seconds=sight.now,
-        watching_since_seconds=_since(sight.measuring, memory.watching_since_seconds if seamless else None, sight.now),
+        watching_since_seconds=_since(sight.measuring, memory.watching_since_seconds, sight.now),
         blind_since_seconds=_since(sight.blind, memory.blind_since_seconds, sight.now),
         starts=_starts(memory, sight),
         learned=_believed(memory, spec, sight),
     )
-    if not sight.measuring:  # what comes after a gap cannot be compared with what was before
-        return replace(memory, full_since_seconds=None, unbalanced_since_seconds=None, requests={})
-    if elapsed < SHORTEST_SECONDS:
+    if not sight.measuring or elapsed < SHORTEST_SECONDS:
         return memory
     known = sight.readings
     window_seconds = max(reading.window_seconds for reading in known)
@@ -89,6 +89,17 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
         unbalanced_since_seconds=_since(
             (imbalance(requests, sight.now) or 0.0) > IMBALANCE, memory.unbalanced_since_seconds, sight.now
         ),
+    )
+
+
+def _after_gap(memory: Memory) -> Memory:
+    """Return the memory without what says that something has lasted, or what it was just before."""
+    return replace(
+        memory,
+        watching_since_seconds=None,
+        full_since_seconds=None,
+        unbalanced_since_seconds=None,
+        requests={},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tokenpace.api.reasons import DecisionReason, ScalingLimitedReason, SLOFeasibleReason
+from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.support import variant_in_use
 from tokenpace.api.variant import Variant
@@ -78,11 +79,12 @@ def _noting_demand(memory: Memory, sight: Sight, believed: Estimate) -> Memory:
 def _fleet(spec: LLMDeploymentSpec, sight: Sight, variant: Variant, decision: Decision) -> dict[str, int]:
     """Return the replicas of every variant.
 
-    Any other variant is retiring: its replicas stay until the one in use serves with as many as are needed.
+    Any other variant is retiring: its replicas stay until the one in use is known to serve with enough of its own.
     """
-    running = sight.observation.replicas
-    enough = min(max(decision.needed, 1), decision.replicas)
-    succeeded = sight.serving_of(variant.name) >= enough
+    running, serving = sight.observation.replicas, sight.serving_of(variant.name)
+    manual = spec.scaling.mode is Mode.MANUAL
+    enough = decision.replicas if manual else decision.likely
+    succeeded = enough is not None and serving >= max(enough, 0 if manual else 1)
     others = {
         name: 0 if succeeded else running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))
     }

@@ -27,12 +27,12 @@ class Descent:
 def demand_to_keep(rate: Rate, history: Iterable[Moment], since_seconds: float) -> float:
     """Return the demand that a smaller fleet must be enough for.
 
-    That is the upper end of what the rate may be now, or the rate with `SLACK`, and the demand of every moment since
-    ``since_seconds``, the beginning of the stabilization window.
+    That is the upper end of what the rate may be now, or the rate with `SLACK`; that of the latest window, which may be
+    the first of a rise; and the demand of every moment since ``since_seconds``, when the stabilization window begins.
     """
     past = (moment.demand_tokens_per_second for moment in history if moment.at_seconds >= since_seconds)
     high = rate.high if math.isfinite(rate.high) else rate.mean
-    return max(high, rate.mean / (1 - SLACK), *past)
+    return max(high, rate.mean / (1 - SLACK), rate.now, *past)
 
 
 def settled(current: int, up: int, down: int) -> int:
