@@ -47,6 +47,15 @@ class ClientsView:
             ),
         )
 
+    def keeps(self, slo: dict[str, Any]) -> bool:
+        """Tell whether clients got what is promised, demand included; as in a slot of the SLO, 95 % is all of it."""
+        return (
+            not self.failed
+            and self.served_tokens_per_second >= 0.95 * self.offered_tokens_per_second
+            and self.stream_percent_in_time >= slo["stream"]["percentile"]
+            and self.first_token_percent_in_time >= slo["timeToFirstToken"]["percentile"]
+        )
+
 
 def served_when_full(loads: Collection[Load], begin: datetime, end: datetime) -> Sequence[float]:
     """Return what all clients together were served, in tokens/s, in each report of the stretch but the first."""

@@ -41,10 +41,6 @@ class ReplicaHistory:
         decided_at = next(change.at for change in after if change.wanted > before.wanted)
         return decided_at, next(change.at for change in after if change.ready > before.ready)
 
-    def at_rest_since(self) -> datetime:
-        """Return when the replicas asked for, or those ready, last changed."""
-        return self.changes[-1].at
-
     def first_down(self, since: datetime) -> datetime:
         """Return when, after a moment, fewer replicas were first asked for than before."""
         return next(then.at for now, then in pairwise(self.changes) if then.at > since and then.wanted < now.wanted)

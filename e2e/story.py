@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from e2e.clients_view import ClientsView
 from e2e.kubectl import TOOLS, Manifest
@@ -42,25 +42,23 @@ class Story:
         del self.offered[name]
         return self.loads[name].stop()
 
-    def seconds_at_rest(self, since: datetime) -> float:
-        """Return for how long the fleet has not changed and no client has waited too long, at most since a moment."""
-        last = max(self.history.at_rest_since(), self.regained_at(since), since)
-        return (datetime.now(UTC) - last).total_seconds()
-
     def regained_at(self, since: datetime) -> datetime:
-        """Return the last time after a moment that some client waited longer for a first token than promised."""
+        """Return when, after the worst moment since, no client waited longer for a first token than promised."""
         target_seconds = self.declared["spec"]["slo"]["timeToFirstToken"]["milliseconds"] / 1000
-        late = [
-            moment(line)
-            for load in self.loads.values()
-            for line in load.intervals()
-            if moment(line) > since and (line["longest_wait_seconds"] or 0.0) > target_seconds
-        ]
-        return max(late, default=since)
+        lines = sorted((line for load in self.loads.values() for line in load.intervals()), key=moment)
+        waits = [(moment(line), line["longest_wait_seconds"] or 0.0) for line in lines if moment(line) > since]
+        worst_at, _ = max(waits, key=lambda wait: wait[1])
+        return next(at for at, seconds in waits if at >= worst_at and seconds <= target_seconds)
 
     def clients_view(self, begin: datetime, end: datetime) -> ClientsView:
         """Return what the clients of all loads saw between two moments."""
         return ClientsView.of(list(self.loads.values()), self.declared["spec"]["slo"], begin, end)
+
+    def at_rest(self, seconds: float) -> bool:
+        """Tell whether the fleet has not changed for so long, and clients got in that time what is promised."""
+        now = datetime.now(UTC)
+        begin = now - timedelta(seconds=seconds)
+        return self.history.changes[-1].at < begin and self.clients_view(begin, now).keeps(self.declared["spec"]["slo"])
 
 
 @contextmanager
