@@ -22,11 +22,12 @@ from tokenpace.planning.observation import Reading
 CONFIDENCE = 2.25
 """Standard errors to either side of a rate that count as chance; equal lengths make them 3.2. In 45 simulated hours of
 constant random demand (1.5 to 5.5 pods of 10-14 tokens/s) a replica was added for nothing 2 times with equal lengths
-and 8 times with exponential ones; with 2.0 it was 6 and 25 times, with 1.5 24 and 80 times."""
+and 8 times with exponential ones (`python -m benchmarks.planning`); with 2.0 it was 7 and 22 times, with 1.5 28 and
+77 times."""
 
 QUEUE_CONFIDENCE = 2.5
 """Standard deviations of the number of requests in a fleet at capacity beyond which they are a queue. With 2.0 a step
-is answered 4 s sooner in the mean, and twice as many replicas are added for nothing."""
+is answered up to 7 s sooner in the mean, and with exponential lengths twice as many replicas are added for nothing."""
 
 HISTORY_SECONDS = 600.0
 """Demand is remembered this long, or as long as the stabilization window if that is longer."""
