@@ -40,10 +40,11 @@ class ClientsView:
             offered_tokens_per_second=_total(intervals, "offered_tokens_per_second") / seconds,
             served_tokens_per_second=_total(intervals, "served_tokens_per_second") / seconds,
             stream_percent_in_time=_percent(
-                line["tokens_per_second"] >= slo["stream"]["tokensPerSecond"] for line in ended
+                (line["tokens_per_second"] or 0.0) >= slo["stream"]["tokensPerSecond"] for line in ended
             ),
             first_token_percent_in_time=_percent(
-                line["first_token_seconds"] * 1000 <= slo["timeToFirstToken"]["milliseconds"] for line in ended
+                (line["first_token_seconds"] or math.inf) * 1000 <= slo["timeToFirstToken"]["milliseconds"]
+                for line in ended
             ),
         )
 
@@ -68,5 +69,6 @@ def _total(intervals: Sequence[Line], rate: str) -> float:
 
 
 def _percent(in_time: Iterable[bool]) -> float:
+    """Return the share that is true; of none it is not known, and so not enough for anything."""
     known = list(in_time)
-    return 100 * sum(known) / len(known)
+    return 100 * sum(known) / len(known) if known else math.nan

@@ -54,11 +54,13 @@ class Story:
         """Return what the clients of all loads saw between two moments."""
         return ClientsView.of(list(self.loads.values()), self.declared["spec"]["slo"], begin, end)
 
-    def at_rest(self, seconds: float) -> bool:
-        """Tell whether the fleet has not changed for so long, and clients got in that time what is promised."""
+    def view_at_rest(self, since: datetime, seconds: float) -> ClientsView | None:
+        """Return what clients saw of a fleet that has not changed for so long; None while it has not been so long."""
         now = datetime.now(UTC)
         begin = now - timedelta(seconds=seconds)
-        return self.history.changes[-1].at < begin and self.clients_view(begin, now).keeps(self.declared["spec"]["slo"])
+        if begin < max(since, self.history.changes[-1].at):
+            return None
+        return self.clients_view(begin, now)
 
 
 @contextmanager

@@ -66,9 +66,9 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
     stepped_at = story.add_load(f"up-to-{replicas}", demand - sum(story.offered.values()))
 
     until(
-        lambda: datetime.now(UTC) - stepped_at,
-        lambda since: since > timedelta(seconds=AT_REST_SECONDS) and story.at_rest(AT_REST_SECONDS),
-        what="the fleet is at rest and clients get what is promised",
+        lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
+        lambda view: view is not None and view.keeps(story.declared["spec"]["slo"]),
+        what=f"the fleet has not changed for {AT_REST_SECONDS} s and clients get what is promised",
         seconds=240,
     )
     note_reaction(story, figures, stepped_at, replicas, capacity)
