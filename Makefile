@@ -35,7 +35,7 @@ lint: .venv/.synced
 	$(RUN) lint-imports
 
 unit: .venv/.synced
-	$(RUN) pytest -m "$(LEVELS)" --cov --cov-report=term:skip-covered
+	$(RUN) pytest -n 2 -m "$(LEVELS)" --cov --cov-report=term:skip-covered
 
 test: check integration e2e ## Everything: check, then real Prometheus, real API server, and end to end on kind
 
@@ -52,7 +52,8 @@ demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch r
 	$(RUN) python -m e2e.demo
 
 benchmark: .venv/.synced ## Figures for docs/benchmarks.md
-	$(RUN) python benchmarks/mirror.py
+	$(RUN) python -m benchmarks.mirror
+	$(RUN) python -m benchmarks.planning
 
 crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart
 	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml

@@ -9,7 +9,7 @@ and record of managed fields that a real API server adds, so that they have the 
 Exits with 1 if a limit is broken: 15 seconds, 300 MB.
 """
 
-# ruff: noqa: INP001 (a script, not a package)
+
 
 import asyncio
 import json

@@ -6,7 +6,7 @@ Run from the repository's root: the fleets are those of the planner's tests. Exi
 its limit.
 """
 
-# ruff: noqa: INP001, T201 (a script that prints)
+
 
 import math
 import random
@@ -36,7 +36,7 @@ PROMISES = (
 
 def milliseconds_of_a_plan() -> float:
     """Return the median over 300 ticks of 5 variants and 64 pods whose readings all change."""
-    chance = random.Random(1)  # noqa: S311 (a simulation)
+    chance = random.Random(1)
     names = [f"v{number}" for number in range(VARIANTS)]
     spec = declared(
         slo={"stream": {"tokensPerSecond": 25}, "timeToFirstToken": {"milliseconds": 3000}},
