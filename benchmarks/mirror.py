@@ -9,8 +9,6 @@ and record of managed fields that a real API server adds, so that they have the 
 Exits with 1 if a limit is broken: 15 seconds, 300 MB.
 """
 
-
-
 import asyncio
 import json
 import multiprocessing

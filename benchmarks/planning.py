@@ -6,8 +6,6 @@ Run from the repository's root: the fleets are those of the planner's tests. Exi
 its limit.
 """
 
-
-
 import math
 import random
 import statistics
