@@ -33,9 +33,14 @@ class Sample:
     @classmethod
     def of(
         cls, metrics: Mapping[tuple[str, frozenset[tuple[str, str]]], float], elapsed_seconds: float, **labels: str
-    ) -> Self:
-        """Pick one LLMDeployment, named by ``namespace`` and ``name``, out of the operator's metrics."""
+    ) -> Self | None:
+        """Pick one LLMDeployment, named by ``namespace`` and ``name``, out of the operator's metrics.
+
+        None where they do not know it: an operator that has just started has looked at nothing yet.
+        """
         mine = {name: value for (name, has), value in metrics.items() if labels.items() <= dict(has).items()}
+        if "tokenpace_desired_replicas" not in mine:
+            return None
         slo_met = mine.get("tokenpace_slo_met")
         return cls(
             elapsed_seconds=round(elapsed_seconds, 1),
@@ -43,8 +48,8 @@ class Sample:
             served=mine.get("tokenpace_served_tokens_per_second"),
             capacity=mine.get("tokenpace_capacity_tokens_per_second"),
             stream=mine.get("tokenpace_stream_tokens_per_second"),
-            wanted_replicas=int(mine.get("tokenpace_desired_replicas", 0)),
-            ready_replicas=int(mine.get("tokenpace_ready_replicas", 0)),
+            wanted_replicas=int(mine["tokenpace_desired_replicas"]),
+            ready_replicas=int(mine["tokenpace_ready_replicas"]),
             slo_met=None if slo_met is None else bool(slo_met),
         )
 
@@ -70,6 +75,8 @@ class Recording:
                 except KubectlError:
                     continue
                 sample = Sample.of(metrics, time.monotonic() - self._begin, **self._labels)
+                if sample is None:
+                    continue
                 self.samples.append(sample)
                 file.write(json.dumps(asdict(sample)) + "\n")
                 file.flush()
