@@ -48,6 +48,8 @@ def namespace(request: pytest.FixtureRequest, cluster: Kubectl) -> Iterator[Kube
     name = f"e2e-{promise}-{uuid4().hex[:6]}"
     cluster("create", "namespace", name)
     yield cluster.within(name)
+    # First, because Kubernetes takes minutes over a namespace whose pods have a long grace period.
+    cluster.within(name)("delete", "llmdeployments", "--all")
     cluster("delete", "namespace", name, "--wait=false")
 
 

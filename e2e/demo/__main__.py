@@ -16,6 +16,7 @@ from e2e.llmdeployment import MANIFEST, START_SECONDS, LLMDeployment
 from e2e.load_pod import start_load
 from e2e.recording import Recording, Sample, recording
 from e2e.running_operator import RunningOperator
+from e2e.waiting import until
 
 DEMO_NAMESPACE = "demo"
 RECORD = TOOLS / "e2e" / "demo.jsonl"
@@ -48,8 +49,11 @@ def set_up(console: Console, kubectl: Kubectl) -> RunningOperator:
 
 def declare(console: Console, kubectl: Kubectl) -> LLMDeployment:
     """Apply the manifest in a namespace without yesterday's objects, and wait until the model serves."""
-    Kubectl()("delete", "namespace", DEMO_NAMESPACE, "--ignore-not-found")
-    Kubectl()("create", "namespace", DEMO_NAMESPACE)
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEMO_NAMESPACE}})
+    # Not by deleting the namespace: that takes half of the longest grace period of its pods, two and a half minutes.
+    kubectl("delete", "llmdeployments", "--all")
+    kubectl("delete", "pod", "load", "--ignore-not-found")
+    until(lambda: kubectl.list("pods"), lambda left: not left, what="yesterday's pods are gone", seconds=120)
     manifest = MANIFEST.relative_to(Path.cwd())
     say(console, *kubectl.command("apply", "--filename", str(manifest)))
     console.print(kubectl("apply", "--filename", str(manifest)).strip())
