@@ -89,22 +89,17 @@ def pins_of(deployments: Iterable[Object]) -> dict[str, Pin]:
 def template_hashes(desired: Iterable[Object]) -> dict[str, str]:
     """Return the inputs hash that new pods of each variant get."""
     return {
-        body["metadata"]["labels"][names.VARIANT_LABEL]: body["metadata"]["annotations"][names.INPUTS_HASH_ANNOTATION]
-        for body in desired
-        if body["kind"] == "Deployment"
+        variant: body["metadata"]["annotations"][names.INPUTS_HASH_ANNOTATION]
+        for variant, body in _deployments(desired).items()
     }
 
 
 def batch_limits(spec: LLMDeploymentSpec, desired: Iterable[Object]) -> dict[str, int]:
     """Return by variant how many requests a new pod works on at once, where its engine is told so."""
-    templates = {
-        body["metadata"]["labels"][names.VARIANT_LABEL]: body["spec"]["template"]
-        for body in desired
-        if body["kind"] == "Deployment"
-    }
+    deployments = _deployments(desired)
     limits = {
-        variant.name: ADAPTERS[variant.engine.type].batch_limit(templates[variant.name])
-        for variant in spec.ladder
+        variant.name: ADAPTERS[variant.engine.type].batch_limit(deployments[variant.name]["spec"]["template"])
+        for variant in _launched(spec)
         if variant.engine is not None
     }
     return {name: limit for name, limit in limits.items() if limit is not None}
@@ -119,6 +114,10 @@ def outdated_variants(resource: Mapping[str, Any], spec: LLMDeploymentSpec, pins
         and pin.inputs_hash == inputs_hash(spec, variant)
         and pin != _rendered(resource, spec, variant)
     )
+
+
+def _deployments(desired: Iterable[Object]) -> dict[str, Object]:
+    return {body["metadata"]["labels"][names.VARIANT_LABEL]: body for body in desired if body["kind"] == "Deployment"}
 
 
 def _launched(spec: LLMDeploymentSpec) -> list[Variant]:
