@@ -15,15 +15,6 @@ ADAPTERS: Final[Mapping[EngineType, EngineAdapter]] = MappingProxyType(
 """The adapter of each engine that can be launched and read; other types are not supported yet."""
 
 
-def adapter_of(engine_type: EngineType) -> EngineAdapter:
-    """Return the adapter of a supported engine; of a variant without `problems` it is there.
-
-    Raises:
-        KeyError: the engine is not supported yet.
-    """
-    return ADAPTERS[engine_type]
-
-
 def problems(spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
     """Return what is wrong with a variant beyond the schema; empty if its engine can run and be read."""
     engine_type = variant.engine.type if variant.engine else variant.metrics
