@@ -65,6 +65,7 @@ def test_every_list_says_how_two_owners_share_it() -> None:
         ".spec.variants[].engine.args": "atomic",
         ".spec.variants[].engine.env": "map",
         ".status.variants": "map",
+        ".status.outlook": "atomic",
         ".status.conditions": "map",
     }
 

@@ -20,6 +20,10 @@ class DecisionReason(StrEnum):
     INFEASIBLE = "Infeasible"
     BOUNDS_CHANGED = "BoundsChanged"
     RETIRING = "Retiring"
+    SWITCHING = "Switching"
+    SWITCHING_BACK = "SwitchingBack"
+    ROLLED_BACK = "RolledBack"
+    BUDGET_SPENT = "BudgetSpent"
 
 
 class MetricsReason(StrEnum):
@@ -94,6 +98,8 @@ class ProgressingReason(StrEnum):
     PAUSED = "Paused"
     ADVISORY = "Advisory"
     TEMPLATE_OUTDATED = "TemplateOutdated"
+    SWITCHING = "Switching"
+    ROLLED_BACK = "RolledBack"
 
 
 class DegradedReason(StrEnum):
@@ -101,6 +107,12 @@ class DegradedReason(StrEnum):
 
     BEST_VARIANT = "BestVariant"
     BELOW_BEST_VARIANT = "BelowBestVariant"
+    NOTHING_SERVES = "NothingServes"
+    SLO_NEEDS_SPEED = "SLONeedsSpeed"
+    CHEAPER = "Cheaper"
+    BEST_VARIANT_BLOCKED = "BestVariantBlocked"
+    BUDGET_SPENT = "BudgetSpent"
+    MANUAL = "Manual"
 
 
 class SupportReason(StrEnum):

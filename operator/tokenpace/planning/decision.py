@@ -1,10 +1,10 @@
 """What the planner answers: a fleet, why, and every number that led to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tokenpace.api.reasons import DecisionReason
+from tokenpace.api.reasons import DecisionReason, DegradedReason
 from tokenpace.api.status import SpeedSource
 
 
@@ -63,3 +63,13 @@ class Plan:
     slo_feasible: Finding
     scaling_limited: Finding
     traffic_unbalanced: Finding
+    goal: Mapping[str, int] = field(default_factory=dict)
+    """The fleet when every transition is over, of the same variants."""
+    canaries: frozenset[str] = frozenset()
+    """Names of the pods of which a canary is wanted now."""
+    degraded: Finding = Finding(Verdict.UNKNOWN, DegradedReason.NOTHING_SERVES, "No variant serves.")
+    """Whether something below the best variant serves, and why."""
+    progress: Finding | None = None
+    """A switch that is under way or was rolled back; None where there is none."""
+    outlook: tuple[str, ...] = ()
+    """What would change the fleet: at most six sentences with numbers."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.planning.budget import Budget
 from tokenpace.planning.demand import (
     HISTORY_SECONDS,
     Moment,
@@ -17,6 +18,7 @@ from tokenpace.planning.leadtime import Starts
 from tokenpace.planning.learning import FULL, Learned, learn
 from tokenpace.planning.observation import Reading
 from tokenpace.planning.plausible import SHORTEST_SECONDS
+from tokenpace.planning.setbacks import Setback
 from tokenpace.planning.sight import Sight, is_new
 from tokenpace.planning.stability import Descent
 from tokenpace.planning.streams import StreamShare
@@ -50,6 +52,11 @@ class Memory:
     """By pod."""
     stream_share: StreamShare = field(default_factory=StreamShare)
     descent: Descent | None = None
+    setbacks: Mapping[str, Setback] = field(default_factory=dict)
+    """By variant. Written down and read back, as are the next two."""
+    switched_at_seconds: float | None = None
+    """When the fleet was last sent from one variant to another."""
+    budget: Budget = field(default_factory=Budget)
 
 
 def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:

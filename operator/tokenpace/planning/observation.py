@@ -6,6 +6,7 @@ Rates are means over the window of the queries, by pod.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,15 @@ Sample = Live | Idle | Missing | Stale
 """What is known of one pod: a closed set."""
 
 
+class Canary(StrEnum):
+    """What a real generation by a pod, asked for through its API, has shown."""
+
+    UNTRIED = "Untried"
+    """Nobody has asked it yet, or it could not be reached, which says nothing about it."""
+    PASSED = "Passed"
+    FAILED = "Failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     """One pod of one variant. Times are Unix seconds of the API server's clock."""
@@ -80,6 +90,9 @@ class Pod:
     sample: Sample
     trouble: str | None = None
     """Why it cannot start, in the cluster's words (Unschedulable, ImagePullBackOff ...), if it cannot."""
+    canary: Canary = Canary.UNTRIED
+    canary_message: str | None = None
+    """What a canary that failed has shown."""
 
     @property
     def serving(self) -> bool:

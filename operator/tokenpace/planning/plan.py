@@ -51,6 +51,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     message = sentence(decision, spec, variant, sight, believed)
     decided = Plan(
         fleet=fleet,
+        goal=fleet,
         reason=DecisionReason.RETIRING if retiring and settled else decision.reason,
         message=f"{message} {', '.join(retiring)} stays until {variant.name} serves." if retiring else message,
         numbers=numbers(decision, variant, sight, believed),
