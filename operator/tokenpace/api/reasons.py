@@ -86,6 +86,11 @@ class ReadyReason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     INTERNAL_ERROR = "InternalError"
     WRITE_REFUSED = "WriteRefused"
+    SCALE_TARGET_NOT_FOUND = "ScaleTargetNotFound"
+    SCALE_TARGET_NOT_SCALABLE = "ScaleTargetNotScalable"
+    SCALE_TARGET_FORBIDDEN = "ScaleTargetForbidden"
+    SCALE_TARGET_UNREADABLE = "ScaleTargetUnreadable"
+    SCALE_TARGET_TAKEN = "ScaleTargetTaken"
 
 
 class ProgressingReason(StrEnum):
