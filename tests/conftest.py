@@ -26,6 +26,8 @@ class FakeApiServer:
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, str, str], dict[str, Any]] = {}
         self.calls: list[str] = []
+        self.served = {"apps/v1": {"deployments": "Deployment", "deployments/scale": "Scale"}}
+        """By group and version, the kind behind each plural and subresource."""
         self.before: Fault = _no_fault
         self.after: Fault = _no_fault
         self._versions = itertools.count(1)
@@ -36,11 +38,30 @@ class FakeApiServer:
         other.objects, other._versions = self.objects, self._versions
         return other
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
+    async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> dict[str, Any]:
         async def found() -> dict[str, Any]:
-            return self._found((kind, namespace, name))
+            live = self._found((kind, namespace, name))
+            return _scale_of(live) if subresource == "scale" else live
 
-        return await self._call(f"get {kind.plural}", found)
+        return await self._call(f"get {kind.plural} {subresource}".strip(), found)
+
+    async def resources(self, api_version: str) -> list[dict[str, Any]]:
+        async def served() -> dict[str, Any]:
+            if api_version not in self.served:
+                raise ApiError(404, "NotFound", "the server could not find the requested resource")
+            return {"resources": [{"kind": kind, "name": name} for name, kind in self.served[api_version].items()]}
+
+        return list((await self._call(f"get {api_version}", served))["resources"])
+
+    async def list_cached(self, kind: Kind, *, namespace: str, label_selector: str) -> list[dict[str, Any]]:
+        """Return what has the labels of a selector of equalities."""
+        wanted = dict(term.split("=") for term in label_selector.split(","))
+
+        async def listed() -> dict[str, Any]:
+            bodies = (body for key, body in self.objects.items() if key[:2] == (kind, namespace))
+            return {"items": [one for one in bodies if one["metadata"].get("labels", {}).items() >= wanted.items()]}
+
+        return list((await self._call(f"list {kind.plural}", listed))["items"])
 
     async def create(self, body: dict[str, Any]) -> dict[str, Any]:
         async def created() -> dict[str, Any]:
@@ -112,6 +133,17 @@ class FakeApiServer:
         metadata = {**body["metadata"], "uid": uid, "resourceVersion": str(version)}
         self.objects[key] = {**body, "metadata": metadata}
         return self.objects[key]
+
+
+def _scale_of(live: dict[str, Any]) -> dict[str, Any]:
+    """The scale subresource as a Deployment's: a size of none is left out."""
+    replicas = live["spec"]["replicas"]
+    labels = live["spec"]["selector"]["matchLabels"]
+    return {
+        "metadata": {key: live["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion")},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": {"replicas": replicas, "selector": ",".join(f"{key}={value}" for key, value in labels.items())},
+    }
 
 
 def _merged(live: Any, patch: Any) -> Any:

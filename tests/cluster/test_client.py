@@ -33,6 +33,23 @@ async def test_an_object_is_read_as_it_is(client: Any, kmock: Any) -> None:
     assert await client.get(PODS, "shop", "a") == {"metadata": {"name": "a"}, "unknown": {"to": "any model"}}
 
 
+async def test_a_subresource_is_read_by_its_own_path(client: Any, kmock: Any) -> None:
+    kmock["get /apis/apps/v1/namespaces/shop/deployments/a/scale"] << {"spec": {"replicas": 3}}
+    assert await client.get(DEPLOYMENTS, "shop", "a", subresource="scale") == {"spec": {"replicas": 3}}
+
+
+@pytest.mark.parametrize(("api_version", "path"), [("v1", "/api/v1"), ("apps/v1", "/apis/apps/v1")])
+async def test_a_group_tells_what_it_serves(client: Any, kmock: Any, api_version: str, path: str) -> None:
+    kmock[f"get {path}"] << {"resources": [{"name": "things", "kind": "Thing"}]}
+    assert await client.resources(api_version) == [{"name": "things", "kind": "Thing"}]
+
+
+async def test_a_list_that_may_be_moments_old_is_asked_of_the_cache(client: Any, kmock: Any) -> None:
+    kmock[f"get {_PODS}"] << {"items": [1, 2]}
+    assert await client.list_cached(PODS, namespace="shop", label_selector="app=a") == [1, 2]
+    assert dict(kmock[0].params) == {"labelSelector": "app=a", "resourceVersion": "0"}
+
+
 async def test_a_list_comes_in_pages(client: Any, kmock: Any) -> None:
     kmock[f"get {_PODS}", {"continue": "next"}] << {"metadata": {"resourceVersion": "9"}, "items": [2]}
     kmock[f"get {_PODS}"] << {"metadata": {"resourceVersion": "9", "continue": "next"}, "items": [1]}

@@ -75,10 +75,14 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Give a workload its size, if it belongs to the owner and still has the size that was observed."""
+    """Give a workload its size, if it belongs to the owner and still has the size that was observed.
+
+    Without ``owner_uid`` it is a workload that exists anyway (`tokenpace.cluster.scale_target`): whoever it belongs to,
+    only its scale subresource is read and written.
+    """
 
     target: Target
-    owner_uid: str
+    owner_uid: str | None
     from_replicas: int
     to_replicas: int
 
@@ -304,8 +308,9 @@ async def _scale(action: Scale, client: ApiClient, lease: WritePermission) -> No
         _NotDoneError: the decision no longer holds.
     """
     for _ in range(_SCALE_ATTEMPTS):
-        live = await client.get(*action.target)
-        if controller_uid(live) != action.owner_uid or live["spec"]["replicas"] != action.from_replicas:
+        live = await client.get(*action.target, subresource="" if action.owner_uid else "scale")
+        replicas = live["spec"].get("replicas", 0)  # a Scale of none says nothing
+        if replicas != action.from_replicas or (action.owner_uid and controller_uid(live) != action.owner_uid):
             break
         metadata = {"resourceVersion": live["metadata"]["resourceVersion"]}
         patch = {"metadata": metadata, "spec": {"replicas": action.to_replicas}}

@@ -86,9 +86,24 @@ class ApiClient:
         """Close every connection."""
         await self._rest.close()
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
-        """Return one object."""
-        return await self._json("GET", kind.path(namespace, name))
+    async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Object:
+        """Return one object, or its subresource."""
+        return await self._json("GET", kind.path(namespace, name, subresource))
+
+    async def resources(self, api_version: str) -> list[Object]:
+        """Return what a group and version serves: `kind` and `name` (the plural, or ``plural/subresource``) of each.
+
+        Raises:
+            ApiError: with status 404 when there is no such group or version.
+        """
+        served: list[Object] = (await self._json("GET", Kind(api_version, "", "").path()))["resources"]
+        return served
+
+    async def list_cached(self, kind: Kind, *, namespace: str, label_selector: str) -> list[Object]:
+        """Return objects as the API server remembers them: cheap, and at most moments old, as a watch would be."""
+        query = {"labelSelector": label_selector, "resourceVersion": "0"}
+        items: list[Object] = (await self._json("GET", kind.path(namespace), query=query))["items"]
+        return items
 
     async def list_pages(
         self, kind: Kind, *, namespace: str | None = None, label_selector: str = ""
