@@ -58,16 +58,17 @@ def desired_objects(
 ) -> tuple[Object, ...]:
     """Return the Deployments (one a variant, without replicas), the Service and the PodDisruptionBudget.
 
+    Where every variant brings its own workload, nothing: whoever made those has put a Service in front of them.
+
     Args:
         resource: the LLMDeployment; without a UID (a manifest that no cluster has seen) nothing is owned.
         spec: its spec. A variant that brings its own workload, or whose engine is not supported yet, has no Deployment.
         pins: what each variant's pods are rendered from now, from `pins_of`.
     """
-    return (
-        *(_deployment(resource, variant, _current_pin(resource, spec, variant, pins)) for variant in _launched(spec)),
-        _service(resource),
-        _disruption_budget(resource),
+    deployments = tuple(
+        _deployment(resource, variant, _current_pin(resource, spec, variant, pins)) for variant in _launched(spec)
     )
+    return (*deployments, _service(resource), _disruption_budget(resource)) if deployments else ()
 
 
 def pins_of(deployments: Iterable[Object]) -> dict[str, Pin]:

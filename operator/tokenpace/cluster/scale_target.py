@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from tokenpace.api.names import INPUTS_HASH_ANNOTATION, VARIANT_LABEL
+from tokenpace.api.names import DEPLOYMENT_LABEL, INPUTS_HASH_ANNOTATION, VARIANT_LABEL
 from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.variant import ScaleTargetRef, Variant
 from tokenpace.cluster.apply import Scale, Target
@@ -101,13 +101,7 @@ class ScaleTargetReader:
             scale = await self._client.get(*target, subresource="scale")
         except ApiError as error:
             raise _unreadable(f"{where}: the size of {target}", error) from error
-        selector: str = scale.get("status", {}).get("selector", "")
-        if not selector:  # which would select every pod of the namespace
-            message = (
-                f"{where}: {target} does not say which pods are its own (`status.selector` of its scale subresource is "
-                "empty); its CustomResourceDefinition needs `subresources.scale.labelSelectorPath`."
-            )
-            raise ScaleTargetError(ReadyReason.SCALE_TARGET_NOT_SCALABLE, message)
+        selector = _selector(where, target, scale)
         try:
             pods = await self._client.list_cached(PODS, namespace=namespace, label_selector=selector)
         except ApiError as error:
@@ -151,6 +145,21 @@ def _scalable_kind(where: str, reference: ScaleTargetRef, served: Collection[Obj
         )
         raise ScaleTargetError(ReadyReason.SCALE_TARGET_NOT_SCALABLE, message)
     return Kind(reference.api_version, reference.kind, plurals[0])
+
+
+def _selector(where: str, target: Target, scale: Object) -> str:
+    """Return what selects a workload's pods, and never the empty selector, which selects every pod."""
+    selector: str = scale.get("status", {}).get("selector", "")
+    if not selector:
+        message = (
+            f"{where}: {target} does not say which pods are its own (`status.selector` of its scale subresource is "
+            "empty); its CustomResourceDefinition needs `subresources.scale.labelSelectorPath`."
+        )
+        raise ScaleTargetError(ReadyReason.SCALE_TARGET_NOT_SCALABLE, message)
+    if DEPLOYMENT_LABEL in selector:
+        message = f"{where}: {target} was made by tokenpace, which scales it already; name a workload of your own."
+        raise ScaleTargetError(ReadyReason.SCALE_TARGET_TAKEN, message)
+    return selector
 
 
 def keep_target_pod(stored: Object, variant: str) -> Object:

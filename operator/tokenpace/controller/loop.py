@@ -21,9 +21,11 @@ from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
 from tokenpace.cluster.objects import batch_limits, desired_objects, outdated_variants, pins_of, template_hashes
+from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
+from tokenpace.controller.claims import check_names, contested
 from tokenpace.controller.events import scalings, turns
 from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
-from tokenpace.controller.mirrors import Mirrors
+from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.observe import observe
 from tokenpace.controller.recollection import learned_speeds, recall
 from tokenpace.controller.report import Facts, Refusal, build_status, ready_by_variant, refusals_of, unserved_status
@@ -91,6 +93,7 @@ class Loop:
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self.mirrors = Mirrors(client, on_change=self._on_change)
+        self._scale_targets = ScaleTargetReader(client)
         self._reporter = Reporter(
             client,
             lease,
@@ -157,7 +160,10 @@ class Loop:
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
         answer = await self._prometheus.sample(engines)
         self._note(answer.problem)
-        decided = await asyncio.gather(*(self._guarded(one.resource, self._serve(one, answer)) for one in readables))
+        taken = contested((one.resource["metadata"], one.declared) for one in readables)
+        decided = await asyncio.gather(
+            *(self._guarded(one.resource, self._serve_if_seen(one, answer, taken.get(one.uid))) for one in readables)
+        )
         self._metrics.fleet.replace(one for one in decided if one is not None)
         uids = {resource["metadata"]["uid"] for resource in resources}
         for remembered in (self._memories, self._decisions, self._failures):
@@ -215,18 +221,32 @@ class Loop:
         except Exception:
             log.exception("failure not reported")
 
-    async def _serve(self, one: Readable, answer: MetricsAnswer) -> Decided:
+    async def _serve_if_seen(
+        self, one: Readable, answer: MetricsAnswer, taken: ScaleTargetError | None
+    ) -> Decided | None:
+        """Serve one resource, or say which workload of its own stands in the way: nothing is decided half blind."""
+        try:
+            if taken is not None:
+                raise taken
+            holdings = self.mirrors.holdings(one.resource)
+            check_names(one.spec, holdings)
+            targets = await self._scale_targets.read(one.resource["metadata"]["namespace"], one.spec.variants)
+        except ScaleTargetError as why:
+            await self._report_unserved(one.resource, Refusal(why.reason, str(why)))
+            return None
+        return await self._serve(one, answer, holdings.with_targets(targets))
+
+    async def _serve(self, one: Readable, answer: MetricsAnswer, holdings: Holdings) -> Decided:
         """Observe, plan, act and report for one resource."""
         now = self._wall_clock()
         metadata = one.resource["metadata"]
-        holdings = self.mirrors.holdings(one.resource)
         pins = pins_of(holdings.deployments)
         desired = desired_objects(one.resource, one.spec, pins)
         observation = observe(
             metadata["namespace"],
             holdings,
             answer,
-            hashes=template_hashes(desired),
+            hashes={**template_hashes(desired), **holdings.targets.template_hashes},
             slots=batch_limits(one.spec, desired),
             engines=_engines_of(one.spec),
             tick_seconds=self._settings.tick_seconds,
@@ -234,7 +254,8 @@ class Loop:
         made, memory = plan(one.spec, observation, one.memory, now)
         self._memories[one.uid] = memory
         observed = (*holdings.deployments, *holdings.others)
-        actions = () if one.hands_off is not None else difference(one.resource, desired, observed, made.fleet)
+        needed = difference(one.resource, desired, observed, made.fleet) + holdings.targets.actions(made.fleet)
+        actions = () if one.hands_off is not None else needed
         outcomes = await execute(actions, self._client, self._lease)
         self._acted = self._acted or any(outcome.result is Result.DONE for outcome in outcomes)
         self._record(metadata, made, outcomes)

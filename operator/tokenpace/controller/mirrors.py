@@ -1,7 +1,7 @@
 """The mirrors that the operator keeps, and what they hold of one LLMDeployment."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tokenpace.api.names import DEPLOYMENT_LABEL
@@ -9,6 +9,7 @@ from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, PODS, SERVICES, Object
 from tokenpace.cluster.mirror import Mirror
 from tokenpace.cluster.observed import has_ended, keep_pod, owner_of_pods, pod_owner, without_managed_fields
+from tokenpace.cluster.scale_target import ScaleTargets
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,12 @@ class Holdings:
     deployments: tuple[Object, ...]
     others: tuple[Object, ...]
     pods: tuple[Object, ...]
+    targets: ScaleTargets = field(default_factory=ScaleTargets)
+    """Workloads that it scales and did not make; their pods are among ``pods``."""
+
+    def with_targets(self, targets: ScaleTargets) -> "Holdings":
+        """Return this together with the workloads that variants bring."""
+        return replace(self, targets=targets, pods=self.pods + targets.pods)
 
 
 class Mirrors:

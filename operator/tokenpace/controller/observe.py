@@ -35,7 +35,7 @@ def observe(
     answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
     problems = [problem for engine, problem in answer.problems.items() if engine in engines and not answered]
     return Observation(
-        replicas=observed_replicas(holdings.deployments),
+        replicas={**observed_replicas(holdings.deployments), **holdings.targets.replicas},
         template_hashes=hashes,
         pods=tuple(
             _with_slots(observed_pod(pod, sample_of(answer.samples, namespace, pod["metadata"]["name"])), hashes, slots)
