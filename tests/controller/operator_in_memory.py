@@ -1,0 +1,102 @@
+"""An operator on an API server in memory, whose ticks a test makes by hand."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tokenpace.api.variant import EngineType
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, SERVICES, Kind
+from tokenpace.controller.loop import Loop
+from tokenpace.controller.mirrors import Holdings
+from tokenpace.controller.settings import Settings
+from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.telemetry.metrics import OperatorMetrics
+
+
+class FakeMirrors:
+    """Mirrors that are always up to date with the API server in memory."""
+
+    def __init__(self, fake: Any) -> None:
+        self._fake = fake
+        self.synced = True
+
+    @property
+    def resources(self) -> "FakeMirrors":
+        return self
+
+    @property
+    def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:
+        return {key[1:]: body for key, body in self._fake.objects.items() if key[0] == LLM_DEPLOYMENTS}
+
+    def holdings(self, resource: Mapping[str, Any]) -> Holdings:
+        return Holdings(
+            deployments=tuple(self._owned(resource, DEPLOYMENTS)),
+            others=(*self._owned(resource, SERVICES), *self._owned(resource, DISRUPTION_BUDGETS)),
+            pods=(),
+        )
+
+    def _owned(self, resource: Mapping[str, Any], kind: Kind) -> Iterator[dict[str, Any]]:
+        for key, body in self._fake.objects.items():
+            owners = {reference["uid"] for reference in body["metadata"].get("ownerReferences", ())}
+            if key[0] == kind and resource["metadata"]["uid"] in owners:
+                yield copy.deepcopy(body)
+
+
+class Permission:
+    def __init__(self, *, granted: bool = True) -> None:
+        self.granted = granted
+
+    def may_write(self) -> bool:
+        return self.granted
+
+
+class SilentPrometheus:
+    """Answers nothing, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[frozenset[EngineType]] = []
+
+    async def sample(self, engine_types: frozenset[EngineType]) -> MetricsAnswer:
+        self.asked.append(engine_types)
+        return MetricsAnswer(samples={}, problems={})
+
+
+class Operator:
+    """A loop whose ticks a test makes by hand."""
+
+    def __init__(self, fake: Any) -> None:
+        self.fake = fake
+        self.prometheus = SilentPrometheus()
+        self.metrics = OperatorMetrics()
+        self.lease: Any = Permission()
+        self.loop = Loop(
+            settings=Settings(number_write_interval_seconds=0),
+            client=fake,
+            prometheus=self.prometheus,  # type: ignore[arg-type]
+            lease=self.lease,
+            metrics=self.metrics,
+        )
+        self.loop.mirrors = FakeMirrors(fake)  # type: ignore[assignment]
+
+    async def ticks(self, count: int = 1) -> None:
+        for _ in range(count):
+            await self.loop.tick()
+
+    def replicas(self, name: str = "chat") -> int:
+        replicas: int = self.fake.objects[DEPLOYMENTS, "shop", f"{name}-q8"]["spec"]["replicas"]
+        return replicas
+
+    def condition(self, kind: str, name: str = "chat") -> dict[str, Any]:
+        conditions = self.fake.objects[LLM_DEPLOYMENTS, "shop", name]["status"]["conditions"]
+        found: dict[str, Any] = next(one for one in conditions if one["type"] == kind)
+        return found
+
+
+def declare(fake: Any, resource: dict[str, Any], name: str = "chat", **metadata: Any) -> dict[str, Any]:
+    """Store an LLMDeployment of one variant."""
+    body = copy.deepcopy(resource)
+    body["metadata"] |= {"name": name, "uid": f"uid-of-{name}", "generation": 1, **metadata}
+    body["spec"]["variants"] = body["spec"]["variants"][:1]
+    body["status"] = {}
+    fake.objects[LLM_DEPLOYMENTS, "shop", name] = body
+    return body
