@@ -17,7 +17,7 @@ TGI = {"name": "bf16", "engine": {"type": "TGI"}, "quality": "100"}
 TODAY = {
     "name": "today",
     "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"},
-    "metrics": "VLLM",
+    "metrics": "SGLang",
 }
 
 
@@ -86,7 +86,6 @@ def test_the_engines_that_are_said_to_be_supported_are_those_that_there_are() ->
     [
         ("spec.slo.objective", spec(slo={"objective": "99"})),
         ("spec.slo.windowHours", spec(slo={"windowHours": 1})),
-        ("spec.scaling.mode", spec(scaling={"mode": "Advisory"})),
         ("spec.scaling.balancing", spec(scaling={"balancing": "Weighted"})),
         ("spec.scaling.preference", spec(scaling={"preference": "Cost"})),
         ("spec.scaling.degraded", spec(scaling={"degraded": {"maxTokensPercent": 20}})),
@@ -118,7 +117,16 @@ def test_an_engine_or_a_workload_that_cannot_be_run_is_passed_over_and_named() -
     used = variant_in_use(declared)
     assert used is not None
     assert used.name == "q8"
-    assert paths(declared) == ["spec.variants[bf16].engine.type", "spec.variants[today].scaleTargetRef"]
+    assert paths(declared) == ["spec.variants[bf16].engine.type", "spec.variants[today].metrics"]
+
+
+def test_a_workload_that_exists_already_runs_if_its_metrics_can_be_read() -> None:
+    declared = spec(TODAY | {"metrics": "LlamaCpp"})
+    assert (variant_in_use(declared), unsupported_fields(declared)) == (declared.variants[0], ())
+
+
+def test_advice_is_supported() -> None:
+    assert unsupported_fields(spec(scaling={"mode": "Advisory"})) == ()
 
 
 def test_a_variant_below_the_floor_never_runs() -> None:

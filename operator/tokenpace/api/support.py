@@ -54,7 +54,12 @@ def _offered(spec: LLMDeploymentSpec) -> list[Variant]:
 
 
 def _is_runnable(variant: Variant) -> bool:
-    return variant.engine is not None and variant.engine.type in SUPPORTED_ENGINES
+    return _engine_type(variant) in SUPPORTED_ENGINES
+
+
+def _engine_type(variant: Variant) -> EngineType | None:
+    """Return the inference server that a variant is launched with or, of one that runs anyway, measured as."""
+    return variant.engine.type if variant.engine is not None else variant.metrics
 
 
 def _differs(part: ApiModel, field: str) -> bool:
@@ -68,8 +73,6 @@ def _of_slo(slo: SLO) -> Iterator[tuple[str, str]]:
 
 
 def _of_scaling(scaling: Scaling) -> Iterator[tuple[str, str]]:
-    if scaling.mode is Mode.ADVISORY:
-        yield "spec.scaling.mode", "Advisory is not supported yet; nothing is touched, and nothing is advised."
     if scaling.balancing is Balancing.WEIGHTED:
         yield "spec.scaling.balancing", "Weighted is not supported yet; planning takes it for Random."
     if scaling.preference is Preference.COST:
@@ -87,11 +90,10 @@ def _of_variants(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
     used = variant_in_use(spec)
     for variant in _offered(spec):
         path = f"spec.variants[{variant.name}]"
-        if variant.scale_target_ref is not None:
-            yield f"{path}.scaleTargetRef", "existing workloads are not scaled yet."
-        elif not _is_runnable(variant):
+        if not _is_runnable(variant):
             legal = ", ".join(sorted(SUPPORTED_ENGINES))
-            yield f"{path}.engine.type", f"this inference server is not supported yet; supported: {legal}."
+            field = "engine.type" if variant.engine is not None else "metrics"
+            yield f"{path}.{field}", f"this inference server is not supported yet; supported: {legal}."
         elif variant != used:
             runs = "none of the variants runs" if used is None else f"only {used.name} runs"
             yield path, f"variants are not switched yet; {runs}."
