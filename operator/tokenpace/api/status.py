@@ -164,7 +164,10 @@ class LastDecision(ApiModel):
     """The last change of the fleet, or why there was none."""
 
     time: Timestamp = Field(description="When it was decided.")
-    action: LongText = Field(description="What was done, for example `q8: 2 to 3 replicas`.")
+    action: LongText = Field(
+        description="The fleet that was decided on, for example `q8: 3`. Where nothing may be touched, what would be "
+        "done: `would scale q8 from 2 to 3`."
+    )
     reason: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
         description="Why, in one CamelCase word for machines."
     )

@@ -19,6 +19,7 @@ from tokenpace.api.status import (
 )
 from tokenpace.api.support import unsupported_fields
 from tokenpace.cluster.apply import Outcome, Result
+from tokenpace.controller.advice import advised_action
 from tokenpace.planning.decision import Finding, Plan, Verdict
 from tokenpace.planning.observation import Observation
 
@@ -148,7 +149,8 @@ def _variant(name: str, facts: Facts, ready: Mapping[str, int]) -> VariantStatus
 
 def _last_decision(facts: Facts, previous: LastDecision | None, now: datetime) -> LastDecision:
     """Return the decision, with the time at which it was first made."""
-    action = fleet_text(facts.plan.fleet)
+    seen = facts.observation.replicas
+    action = fleet_text(facts.plan.fleet) if facts.hands_off is None else advised_action(facts.plan.goal, seen)
     same = previous is not None and (previous.action, previous.reason) == (action, facts.plan.reason)
     return LastDecision(
         time=previous.time if previous is not None and same else now,

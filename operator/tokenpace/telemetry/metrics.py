@@ -59,12 +59,15 @@ class FleetCollector(Collector):
 
     def _replicas(self) -> Iterator[GaugeMetricFamily]:
         desired = GaugeMetricFamily(
-            "tokenpace_desired_replicas", "Replicas that the plan asks for", labels=(*_RESOURCE, "variant")
+            "tokenpace_desired_replicas",
+            "Replicas that the plan leads to, in every mode: for those who let another autoscaler act",
+            labels=(*_RESOURCE, "variant"),
         )
         ready = GaugeMetricFamily("tokenpace_ready_replicas", "Replicas that serve", labels=(*_RESOURCE, "variant"))
         for one in self._decided:
-            for variant, replicas in one.plan.fleet.items():
+            for variant, replicas in one.plan.goal.items():
                 desired.add_metric((one.namespace, one.name, variant), replicas)
+            for variant in one.plan.fleet:
                 ready.add_metric((one.namespace, one.name, variant), one.ready.get(variant, 0))
         yield desired
         yield ready
