@@ -6,6 +6,7 @@ engine's flags, ports or metric names.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from tokenpace.api.model_source import ModelSource
@@ -51,6 +52,15 @@ class Signal:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+class GenerationApi(StrEnum):
+    """How a server is asked for a generation: what `tokenpace.probing` speaks."""
+
+    COMPLETIONS = "Completions"
+    """OpenAI's ``/v1/completions``: unlike chat, it needs no template, which base models lack."""
+    TEXT_GENERATION = "TextGeneration"
+    """Text Generation Inference's own, at ``/``."""
+
+
 class EngineAdapter(Protocol):
     """One inference server."""
 
@@ -60,6 +70,7 @@ class EngineAdapter(Protocol):
     port: int
     drain_seconds: int
     """Longest time that running requests are waited for when a pod ends."""
+    generation_api: GenerationApi
     signals: Mapping[str, Signal]
     """What `read` needs, by the adapter's own names. Their number is what a tick costs, whatever that of the pods.
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tokenpace.api.model_source import HuggingFaceSource, ModelSource
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
-from tokenpace.engines.engine import ENGINE_CONTAINER, FieldProblem, Launch, Signal
+from tokenpace.engines.engine import ENGINE_CONTAINER, FieldProblem, GenerationApi, Launch, Signal
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, mounted_weights, named_place
 from tokenpace.engines.window import Values, Window
@@ -66,6 +66,7 @@ class LlamaCpp:
     )
     port = _PORT
     drain_seconds = DRAIN_SECONDS
+    generation_api = GenerationApi.COMPLETIONS
     signals: Mapping[str, Signal] = MappingProxyType(
         {
             "decodes": Signal("llamacpp:n_decode_total"),

@@ -1,0 +1,1 @@
+"""Real generations by single pods, asked for through the engine's own API."""
