@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 MODEL = {"servedName": "chat", "contextTokens": 2048, "source": {"image": {"path": "/models", "file": "q8.gguf"}}}
 Q8 = {"name": "q8", "engine": {"type": "LlamaCpp"}, "quality": "99"}
 Q4 = {"name": "q4", "engine": {"type": "LlamaCpp"}, "quality": "95"}
-TGI = {"name": "bf16", "engine": {"type": "TGI"}, "quality": "100"}
+SGLANG = {"name": "bf16", "engine": {"type": "SGLang"}, "quality": "100"}
 TODAY = {
     "name": "today",
     "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"},
@@ -113,7 +113,7 @@ def test_only_the_best_allowed_variant_runs_and_the_others_are_named() -> None:
 
 
 def test_an_engine_or_a_workload_that_cannot_be_run_is_passed_over_and_named() -> None:
-    declared = spec(TGI, TODAY, Q8)
+    declared = spec(SGLANG, TODAY, Q8)
     used = variant_in_use(declared)
     assert used is not None
     assert used.name == "q8"
@@ -130,7 +130,7 @@ def test_advice_is_supported() -> None:
 
 
 def test_a_variant_below_the_floor_never_runs() -> None:
-    declared = spec(TGI, Q4, slo={"minQuality": "96"})
+    declared = spec(SGLANG, Q4, slo={"minQuality": "96"})
     assert variant_in_use(declared) is None
     assert paths(declared) == ["spec.variants[bf16].engine.type", "spec.variants[q4]"]
 
@@ -149,7 +149,7 @@ def test_a_variant_that_was_taken_out_of_use_never_runs(scaling: dict[str, Any])
 
 
 def test_a_variant_that_was_taken_out_of_use_makes_way_for_the_next_and_is_not_called_unsupported() -> None:
-    declared = spec(TGI | {"maxReplicas": 0}, Q8 | {"maxReplicas": 0}, Q4)
+    declared = spec(SGLANG | {"maxReplicas": 0}, Q8 | {"maxReplicas": 0}, Q4)
     used = variant_in_use(declared)
     assert used is not None
     assert used.name == "q4"

@@ -209,7 +209,7 @@ class TestAnUpgradeOfTheOperator:
     @pytest.fixture
     def before(self, resource: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], ...]:
         rendered = desired_objects(resource, _spec(resource))
-        monkeypatch.setattr(LlamaCpp, "default_image", "llama:next")
+        monkeypatch.setattr(LlamaCpp, "default_image", lambda *_: "llama:next")
         return rendered
 
     def test_restarts_no_pod(self, resource: Any, before: Any) -> None:

@@ -38,7 +38,7 @@ def start(specify: Specify) -> Start:
         source = variant.source or spec.model.source
         assert source is not None
         assert variant.engine is not None
-        image = variant.engine.image or ADAPTERS[variant.engine.type].default_image
+        image = variant.engine.image or ADAPTERS[variant.engine.type].default_image(variant)
         return Launch(spec=spec, variant=variant, source=source, image=image)
 
     return started

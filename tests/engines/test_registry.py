@@ -24,13 +24,15 @@ def spec_of(variant: dict[str, Any]) -> LLMDeploymentSpec:
 def test_an_engine_that_is_not_supported_yet_is_a_problem_of_its_field(engine_type: EngineType) -> None:
     spec = spec_of({"engine": {"type": engine_type}})
     assert problems(spec, spec.variants[0]) == (
-        FieldProblem("spec.variants[a].engine.type", f"{engine_type} is not supported yet; supported: LlamaCpp"),
+        FieldProblem(
+            "spec.variants[a].engine.type", f"{engine_type} is not supported yet; supported: LlamaCpp, TGI, VLLM"
+        ),
     )
 
 
 def test_metrics_that_are_not_supported_yet_are_a_problem_of_their_field() -> None:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}
-    spec = spec_of({"scaleTargetRef": target, "metrics": "VLLM"})
+    spec = spec_of({"scaleTargetRef": target, "metrics": "SGLang"})
     (problem,) = problems(spec, spec.variants[0])
     assert problem.field == "spec.variants[a].metrics"
 

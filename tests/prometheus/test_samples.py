@@ -24,13 +24,15 @@ class StandInEngine:
     """An engine with a label in its signals and several series for each, as SGLang and vLLM have them."""
 
     type = EngineType.CUSTOM
-    default_image = ""
     port = 0
     drain_seconds = 0
     signals: Mapping[str, Signal] = {
         "tokens": Signal("engine:tokens_total", {"mode": "decode"}),
         "running": Signal("engine:running"),
     }
+
+    def default_image(self, variant: Variant) -> str:
+        raise NotImplementedError
 
     def problems(self, spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
         raise NotImplementedError

@@ -9,7 +9,7 @@ from tokenpace.api.slo import SLO
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 
-SUPPORTED_ENGINES = frozenset({EngineType.LLAMA_CPP})
+SUPPORTED_ENGINES = frozenset({EngineType.LLAMA_CPP, EngineType.TGI, EngineType.VLLM})
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def _rendered(resource: Mapping[str, Any], spec: LLMDeploymentSpec, variant: Var
     if engine is None or source is None:
         raise ValueError(f"variant {variant.name} has no engine or no source; admission refuses that")
     adapter = ADAPTERS[engine.type]
-    image = engine.image or adapter.default_image
+    image = engine.image or adapter.default_image(variant)
     launch = Launch(spec=spec, variant=variant, source=source, image=image)
     digest = inputs_hash(spec, variant)
     template = adapter.pod_template(launch)

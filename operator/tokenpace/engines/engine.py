@@ -65,8 +65,6 @@ class EngineAdapter(Protocol):
     """One inference server."""
 
     type: EngineType
-    default_image: str
-    """Tested image; pinned into the workload when it is created, so that an upgrade restarts no pod."""
     port: int
     drain_seconds: int
     """Longest time that running requests are waited for when a pod ends."""
@@ -76,6 +74,12 @@ class EngineAdapter(Protocol):
 
     A metric that was renamed between versions is two signals, and `read` takes the one that is there.
     """
+
+    def default_image(self, variant: Variant, /) -> str:
+        """Return the image for the variant's hardware, pinned into the workload when it is created.
+
+        A variant for whose hardware there is none has `problems` until its ``engine.image`` names one.
+        """
 
     def problems(self, spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
         """Return what this engine cannot run."""

@@ -4,19 +4,31 @@ Flags and metrics: tools/server/README.md of github.com/ggml-org/llama.cpp, chec
 running build b11549.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
-from tokenpace.api.model_source import HuggingFaceSource, ModelSource
+from tokenpace.api.model_source import HuggingFaceSource
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
-from tokenpace.engines.engine import ENGINE_CONTAINER, FieldProblem, GenerationApi, Launch, Signal
-from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
-from tokenpace.engines.weights import Weights, mounted_weights, named_place
-from tokenpace.engines.window import Values, Window
+from tokenpace.engines.arguments import (
+    batch_limit_of,
+    launched_streams,
+    number_problems,
+    owned_flag_problems,
+    quantization_problems,
+)
+from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.pod import (
+    EngineContainer,
+    cpu_limit_variable,
+    engine_pod_template,
+    pod_template_problems,
+)
+from tokenpace.engines.weights import GGUF, Place, Weights, declared_place, mounted_weights
+from tokenpace.engines.window import Values, Window, increase, ratio
 from tokenpace.planning.observation import Reading
 
 DEFAULT_STREAMS: Final = 4
@@ -34,7 +46,15 @@ QUANTIZATIONS: Final = (
 OWNED_FLAGS: Final = ("--host", "--port", "--alias", "-a", "--model", "-m", "--model-url", "-mu")
 """Flags that the Service, the probes and every other variant rely on."""
 
+SLOT_FLAGS: Final = ("--parallel", "-np")
+
 COUNTERS: Final = frozenset({"decodes", "prompt_tokens", "prompt_seconds", "ended_tokens", "ended_seconds"})
+
+IMAGE: Final = (
+    "ghcr.io/ggml-org/llama.cpp:server-b11176@sha256:6257697a7f5d034b8fb499ddb07af3e250506352f94102054252a23f3b85e0af"
+)
+"""An index for amd64, arm64 and s390x. Builds before August 2026 answer /metrics only between decodes
+(ggml-org/llama.cpp#27041): a long prefill then looks like a lost pod."""
 
 _PORT: Final = 8080
 
@@ -58,12 +78,6 @@ class LlamaCpp:
     """llama-server, launched with its own flags and read from its own counters."""
 
     type = EngineType.LLAMA_CPP
-    # An index for amd64, arm64 and s390x. Builds before August 2026 answer /metrics only between decodes
-    # (ggml-org/llama.cpp#27041): a long prefill then looks like a lost pod.
-    default_image = (
-        "ghcr.io/ggml-org/llama.cpp:server-b11176"
-        "@sha256:6257697a7f5d034b8fb499ddb07af3e250506352f94102054252a23f3b85e0af"
-    )
     port = _PORT
     drain_seconds = DRAIN_SECONDS
     generation_api = GenerationApi.COMPLETIONS
@@ -80,21 +94,27 @@ class LlamaCpp:
         }
     )
 
+    def default_image(self, _variant: Variant) -> str:
+        """Return the image for CPUs."""
+        return IMAGE
+
     def problems(self, spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
         """Return what llama-server cannot run: other weights than one GGUF file, a precision it does not know."""
         field = f"spec.variants[{variant.name}]"
-        where = f"{field}.source" if variant.source else "spec.model.source"
         return (
-            *_source_problems(variant.source or spec.model.source, where, variant),
-            *_quantization_problems(variant, field),
-            *_argument_problems(variant, field),
+            *_source_problems(*declared_place(spec, variant), variant),
+            *quantization_problems(
+                variant, field, "llama.cpp", QUANTIZATIONS, "Leave it out where the source names a `file`"
+            ),
+            *owned_flag_problems(variant, field, OWNED_FLAGS),
+            *number_problems(variant, field, SLOT_FLAGS, "the context is divided by it"),
             *pod_template_problems(variant, field),
         )
 
     def pod_template(self, launch: Launch) -> dict[str, Any]:
         """Return the pod: flags by `args`, so that the image's own entrypoint stays."""
         weights = mounted_weights(launch)
-        streams = _streams(launch)
+        streams = launched_streams(launch.variant, SLOT_FLAGS) or DEFAULT_STREAMS
         args = [
             *("--host", "0.0.0.0", "--port", str(self.port)),  # noqa: S104 - a pod has no other way to be reached
             *("--alias", launch.spec.model.served_name),
@@ -108,9 +128,8 @@ class LlamaCpp:
         env: list[dict[str, Any]] = [{"name": "LLAMA_ARG_UI", "value": "0"}]
         if launch.source.hugging_face:
             env.append({"name": "LLAMA_CACHE", "value": weights.directory})
-        if "cpu" in launch.variant.resources.limits:
-            # By default a thread for every core of the node, however small the pod's share of it. Rounded up.
-            env.append({"name": "CPU_LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}})
+        if limit := cpu_limit_variable(launch.variant, "CPU_LIMIT"):
+            env += limit
             args += ["--threads", "$(CPU_LIMIT)"]
         container = EngineContainer(
             args=args,
@@ -124,9 +143,7 @@ class LlamaCpp:
 
     def batch_limit(self, template: Mapping[str, Any]) -> int | None:
         """Return the slots of the server, as its last argument about them says."""
-        (engine,) = [one for one in template["spec"]["containers"] if one["name"] == ENGINE_CONTAINER]
-        given = _slot_arguments(engine.get("args", ()))
-        return int(given[-1]) if given and given[-1].isdecimal() else None
+        return batch_limit_of(template, SLOT_FLAGS)
 
     def read(self, window: Window) -> Reading | None:
         """Translate the scrapes; None with fewer than two whole ones, because nothing has a rate then.
@@ -141,44 +158,20 @@ class LlamaCpp:
         if window.seconds <= 0 or running is None or waiting is None:
             return None
         steps = window.steps(COUNTERS)
-
-        def increase(total: Callable[[Values], float]) -> float:
-            return max(0.0, sum(total(after) - total(before) for before, after in steps))
-
-        prompt_tokens = increase(lambda values: values["prompt_tokens"])
+        grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS}
         return Reading(
             window_seconds=window.seconds,
-            generated_tokens_per_second=increase(_live_tokens) / window.seconds,
-            prompt_tokens_per_second=prompt_tokens / window.seconds,
+            generated_tokens_per_second=increase(steps, _live_tokens) / window.seconds,
+            prompt_tokens_per_second=grown["prompt_tokens"] / window.seconds,
             running_streams=running,
             waiting_requests=waiting,
-            seconds_per_prompt_token=_ratio(increase(lambda values: values["prompt_seconds"]), prompt_tokens),
-            seconds_per_output_token=_ratio(
-                increase(lambda values: values["ended_seconds"]), increase(lambda values: values["ended_tokens"])
-            ),
+            seconds_per_prompt_token=ratio(grown["prompt_seconds"], grown["prompt_tokens"]),
+            seconds_per_output_token=ratio(grown["ended_seconds"], grown["ended_tokens"]),
         )
 
 
 def _live_tokens(values: Values) -> float:
     return values["decodes"] * values["busy_slots_per_decode"]
-
-
-def _ratio(numerator: float, denominator: float) -> float | None:
-    return numerator / denominator if denominator > 0 else None
-
-
-def _streams(launch: Launch) -> int:
-    """Slots of the server: the user's own argument, else those that the expected speed was seen at."""
-    given = _slot_arguments(_given_arguments(launch.variant))
-    return int(given[-1]) if given else launch.variant.expected.at_streams or DEFAULT_STREAMS
-
-
-def _given_arguments(variant: Variant) -> Sequence[str]:
-    return variant.engine.args if variant.engine else ()
-
-
-def _slot_arguments(args: Sequence[str]) -> list[str]:
-    return [value for flag, value in pairwise(args) if flag in ("--parallel", "-np")]
 
 
 def _model_args(launch: Launch, weights: Weights) -> Sequence[str]:
@@ -196,18 +189,15 @@ def _model_args(launch: Launch, weights: Weights) -> Sequence[str]:
     )
 
 
-def _source_problems(source: ModelSource | None, where: str, variant: Variant) -> Iterator[FieldProblem]:
-    named = named_place(source) if source else None
-    if named is None:
+def _source_problems(where: str, place: Place | None, variant: Variant) -> Iterator[FieldProblem]:
+    if place is None:
         yield FieldProblem(where, "must name one place with a GGUF file: `huggingFace`, `volume` or `image`")
-        return
-    field, place = named
-    if isinstance(place, HuggingFaceSource):
-        yield from _hub_problems(place, f"{where}.{field}", variant)
+    elif isinstance(place, HuggingFaceSource):
+        yield from _hub_problems(place, where, variant)
     elif place.file is None:
-        yield FieldProblem(f"{where}.{field}.file", "is missing: llama.cpp loads one file, name it")
-    if place.file is not None and PurePosixPath(place.file).suffix != ".gguf":
-        yield FieldProblem(f"{where}.{field}.file", f"`{place.file}` is no GGUF file: llama.cpp loads nothing else")
+        yield FieldProblem(f"{where}.file", "is missing: llama.cpp loads one file, name it")
+    if place and place.file is not None and PurePosixPath(place.file).suffix != GGUF:
+        yield FieldProblem(f"{where}.file", f"`{place.file}` is no GGUF file: llama.cpp loads nothing else")
 
 
 def _hub_problems(hub: HuggingFaceSource, where: str, variant: Variant) -> Iterator[FieldProblem]:
@@ -217,21 +207,3 @@ def _hub_problems(hub: HuggingFaceSource, where: str, variant: Variant) -> Itera
         yield FieldProblem(f"{where}.file", "is missing: llama.cpp finds a `revision` only of a file that is named")
     elif hub.file is None and variant.quantization is None:
         yield FieldProblem(f"{where}.file", "is missing: name the file, or set the variant's `quantization`")
-
-
-def _quantization_problems(variant: Variant, field: str) -> Iterator[FieldProblem]:
-    if variant.quantization is not None and variant.quantization.lower() not in QUANTIZATIONS:
-        yield FieldProblem(
-            f"{field}.quantization",
-            f"`{variant.quantization}` is none of llama.cpp's: {', '.join(QUANTIZATIONS)}. "
-            "Leave it out where the source names a `file`",
-        )
-
-
-def _argument_problems(variant: Variant, field: str) -> Iterator[FieldProblem]:
-    args = variant.engine.args if variant.engine else []
-    for flag in OWNED_FLAGS:
-        if flag in args:
-            yield FieldProblem(f"{field}.engine.args", f"`{flag}` is set by tokenpace: leave it out")
-    if not all(value.isdecimal() and int(value) > 0 for value in _slot_arguments(_given_arguments(variant))):
-        yield FieldProblem(f"{field}.engine.args", "`--parallel` needs a number: the context is divided by it")

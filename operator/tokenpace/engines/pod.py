@@ -1,6 +1,7 @@
 """The pod around an engine: what is the same for every inference server.
 
-It satisfies the *restricted* Pod Security Standard, so that a namespace may enforce it.
+It satisfies the *restricted* Pod Security Standard, so that a namespace may enforce it; as root, if an engine's images
+run as nothing else, the *baseline* standard.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,15 +24,10 @@ SCRATCH_DIRECTORY: Final = "/tmp"  # noqa: S108 - an emptyDir of the pod's own i
 USER_ID: Final = 65532
 """Any number but 0 that no image uses for anything: `nonroot` of the distroless images."""
 
-_POD_SECURITY: Final = {
-    "runAsNonRoot": True,
-    "runAsUser": USER_ID,
-    "runAsGroup": USER_ID,
-    "fsGroup": USER_ID,
-    # A volume with a hundred gigabytes of weights is not walked at every start.
-    "fsGroupChangePolicy": "OnRootMismatch",
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
+ROOT_USER_ID: Final = 0
+
+_SHARED_MEMORY: Final = {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}
+"""For NCCL between the processes of several GPUs. What is written there counts against the pod's memory limit."""
 
 _CONTAINER_SECURITY: Final = {
     "allowPrivilegeEscalation": False,
@@ -49,9 +45,13 @@ class EngineContainer:
     port: int
     health_path: str
     """Answers 200 as soon as, and as long as, requests can be served."""
-    drain_script: str
-    """Shell commands that return when no request is being worked on; run after `PROPAGATION_SECONDS`."""
     drain_seconds: int
+    drain_script: str = ""
+    """Shell commands that return when no request is being worked on; run after `PROPAGATION_SECONDS`. An engine that
+    finishes its streams after SIGTERM needs none."""
+    user_id: int = USER_ID
+    shared_memory: bool = False
+    """Whether processes of the engine talk through /dev/shm, of which containers have 64 MiB."""
 
 
 def engine_pod_template(launch: Launch, weights: Weights, container: EngineContainer) -> dict[str, Any]:
@@ -62,15 +62,29 @@ def engine_pod_template(launch: Launch, weights: Weights, container: EngineConta
         # A Service named after an engine injects variables such as VLLM_PORT that the engine takes for its own.
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": PROPAGATION_SECONDS + container.drain_seconds,
-        "securityContext": _POD_SECURITY,
+        "securityContext": _pod_security(container.user_id),
         "containers": [_main_container(launch, weights, container) | bounds],
-        "volumes": [*weights.volumes, {"name": "scratch", "emptyDir": {}}],
+        "volumes": [
+            *weights.volumes,
+            {"name": "scratch", "emptyDir": {}},
+            *([_SHARED_MEMORY] if container.shared_memory else []),
+        ],
     }
     if weights.init_containers:
         # With the engine's resources, because a quota may refuse a container without any. They are not added up: a
         # pod reserves the larger of the two.
         spec["initContainers"] = [init | bounds for init in weights.init_containers]
     return merge({"spec": spec}, launch.variant.pod_template or {})
+
+
+def cpu_limit_variable(variant: Variant, name: str) -> list[dict[str, Any]]:
+    """Return a variable with the pod's CPU limit, rounded up by the kubelet; nothing where no limit is set.
+
+    By default engines start a thread for every core of the node, however small the pod's share of it.
+    """
+    if "cpu" not in variant.resources.limits:
+        return []
+    return [{"name": name, "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]
 
 
 def pod_template_problems(variant: Variant, field: str) -> tuple[FieldProblem, ...]:
@@ -111,10 +125,26 @@ def _main_container(launch: Launch, weights: Weights, container: EngineContainer
         # Each variable once, because server-side apply refuses two of one name. The user's are last and win.
         "env": list({variable["name"]: variable for variable in env}.values()),
         "ports": [{"name": HTTP_PORT, "containerPort": container.port, "protocol": "TCP"}],
-        "volumeMounts": [*weights.mounts, {"name": "scratch", "mountPath": SCRATCH_DIRECTORY}],
+        "volumeMounts": [
+            *weights.mounts,
+            {"name": "scratch", "mountPath": SCRATCH_DIRECTORY},
+            *([{"name": _SHARED_MEMORY["name"], "mountPath": "/dev/shm"}] if container.shared_memory else []),  # noqa: S108
+        ],
         **_probes(container.health_path),
         "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", _pre_stop(container)]}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _pod_security(user_id: int) -> dict[str, Any]:
+    return {
+        "runAsNonRoot": user_id != ROOT_USER_ID,
+        "runAsUser": user_id,
+        "runAsGroup": user_id,
+        "fsGroup": USER_ID,
+        # A volume with a hundred gigabytes of weights is not walked at every start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
     }
 
 

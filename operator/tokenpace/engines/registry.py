@@ -8,9 +8,11 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 from tokenpace.engines.engine import EngineAdapter, FieldProblem
 from tokenpace.engines.llama_cpp import LlamaCpp
+from tokenpace.engines.tgi import TextGenerationInference
+from tokenpace.engines.vllm import Vllm
 
 ADAPTERS: Final[Mapping[EngineType, EngineAdapter]] = MappingProxyType(
-    {adapter.type: adapter for adapter in (LlamaCpp(),)}
+    {adapter.type: adapter for adapter in (LlamaCpp(), TextGenerationInference(), Vllm())}
 )
 """The adapter of each engine that can be launched and read; other types are not supported yet."""
 

@@ -1,10 +1,19 @@
 """Where the weights come from and how they get into the engine's container; the same for every engine."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tokenpace.api.model_source import HuggingFaceSource, ImageSource, ModelSource, VolumeSource
-from tokenpace.engines.engine import Launch
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.variant import Variant
+from tokenpace.engines.engine import FieldProblem, Launch
+
+Place = HuggingFaceSource | VolumeSource | ImageSource
+"""Where weights may be."""
+
+GGUF: Final = ".gguf"
+"""What files of llama.cpp's format are called, in every engine that is built on it."""
 
 MODELS_DIRECTORY = "/models"
 """Where the weights are mounted, whatever they come from."""
@@ -32,11 +41,28 @@ class Weights:
     env: tuple[dict[str, Any], ...] = ()
 
 
-def named_place(source: ModelSource) -> tuple[str, HuggingFaceSource | VolumeSource | ImageSource] | None:
-    """Return the one place that a source names, with its field; None if it names none, or more than one."""
+def declared_place(spec: LLMDeploymentSpec, variant: Variant) -> tuple[str, Place | None]:
+    """Return the one place of a variant's weights and its field; None if the source names none, or more than one."""
+    source = variant.source or spec.model.source or ModelSource()
+    field = f"spec.variants[{variant.name}].source" if variant.source else "spec.model.source"
     places = {"huggingFace": source.hugging_face, "volume": source.volume, "image": source.image}
-    named = [(field, place) for field, place in places.items() if place is not None]
-    return named[0] if len(named) == 1 else None
+    named = [(f"{field}.{name}", place) for name, place in places.items() if place is not None]
+    return named[0] if len(named) == 1 else (field, None)
+
+
+def directory_problems(spec: LLMDeploymentSpec, variant: Variant, engine: str) -> Iterator[FieldProblem]:
+    """Yield what an engine cannot load that wants a repository or a directory of safetensors."""
+    field, place = declared_place(spec, variant)
+    if place is None:
+        yield FieldProblem(field, "must name one place with the weights: `huggingFace`, `volume` or `image`")
+    elif place.file is not None:
+        yield FieldProblem(f"{field}.file", f"has no meaning to {engine}, which loads all of the place: leave it out")
+
+
+def model_location(launch: Launch, weights: Weights) -> tuple[str, str | None]:
+    """Return the repository, for the engine to download, and its revision; else the directory with the weights."""
+    hub = launch.source.hugging_face
+    return (hub.repo, hub.revision) if hub else (weights.directory or "/", None)
 
 
 def mounted_weights(launch: Launch) -> Weights:
@@ -57,7 +83,7 @@ def mounted_weights(launch: Launch) -> Weights:
         file=source.hugging_face.file if source.hugging_face else None,
         volumes=(_download_volume(launch),),
         mounts=({"name": MODELS_VOLUME, "mountPath": MODELS_DIRECTORY},),
-        env=_hub_token(source),
+        env=hub_token_variable(source),
     )
 
 
@@ -91,7 +117,8 @@ def _download_volume(launch: Launch) -> dict[str, Any]:
     return {"name": MODELS_VOLUME, "persistentVolumeClaim": {"claimName": cache.persistent_volume_claim_name}}
 
 
-def _hub_token(source: ModelSource) -> tuple[dict[str, Any], ...]:
+def hub_token_variable(source: ModelSource) -> tuple[dict[str, Any], ...]:
+    """Return the variable with the hub's token, which the operator never sees; nothing for a public repository."""
     reference = source.hugging_face.token_secret_key_ref if source.hugging_face else None
     if reference is None:
         return ()

@@ -5,12 +5,16 @@ a young pod has a shorter span, a failed scrape leaves a gap and no error, a res
 and a product of two metrics is formed within one scrape (docs/decisions/0030).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 Values = Mapping[str, float]
 """What one scrape saw, by signal name."""
+
+
+Steps = tuple[tuple[Values, Values], ...]
+"""From scrape to scrape: the values before, zeros after a restart, and those after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,19 @@ class Window:
         """
         return Window(tuple(scrape for scrape in self.scrapes if all(name in scrape.values for name in signals)))
 
-    def steps(self, counters: Collection[str]) -> tuple[tuple[Values, Values], ...]:
+    def from_first_use(self, signals: Collection[str]) -> "Window":
+        """Return the scrapes of an engine that exports a series only once it has something to count: absent is 0.
+
+        That holds within a scrape that saw any of the signals. The newest is left out when it saw fewer than the one
+        before, because signals are asked for one by one, and it may have been stored in between.
+        """
+        seen = [scrape for scrape in self.scrapes if any(name in scrape.values for name in signals)]
+        if len(seen) > 1 and len(seen[-1].values) < len(seen[-2].values):
+            seen.pop()
+        nothing = dict.fromkeys(signals, 0.0)
+        return Window(tuple(Scrape(scrape.at_seconds, {**nothing, **scrape.values}) for scrape in seen))
+
+    def steps(self, counters: Collection[str]) -> Steps:
         """Return each scrape's values after those it grew from: the previous scrape's, or zeros after a restart.
 
         A process restarts all its counters together, so a fall of any of `counters` tells a restart for all. What
@@ -58,6 +74,16 @@ class Window:
     def last(self, signal: str) -> float | None:
         """Newest value of a gauge; None if no scrape saw it."""
         return next((scrape.values[signal] for scrape in reversed(self.scrapes) if signal in scrape.values), None)
+
+
+def increase(steps: Steps, total: Callable[[Values], float]) -> float:
+    """Return by how much something that only grows did grow; rounding that made it fall counts as nothing."""
+    return max(0.0, sum(total(after) - total(before) for before, after in steps))
+
+
+def ratio(numerator: float, denominator: float) -> float | None:
+    """Return a mean price, or None where nothing was sold."""
+    return numerator / denominator if denominator > 0 else None
 
 
 def _fell(before: Values, after: Values, counters: Collection[str]) -> bool:

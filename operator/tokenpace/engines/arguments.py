@@ -1,0 +1,64 @@
+"""What users say about an engine by its own command line, and what launches and checks make of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from tokenpace.api.variant import Variant
+from tokenpace.engines.engine import ENGINE_CONTAINER, FieldProblem
+
+
+def given_arguments(variant: Variant) -> Sequence[str]:
+    """Return the user's own arguments; they come last and win."""
+    return variant.engine.args if variant.engine else ()
+
+
+def flag_values(args: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """Return the values that arguments give to a flag under any of its names, in either spelling of a shell.
+
+    A flag at the very end has the value ``""``.
+    """
+    values = []
+    for flag, following in pairwise([*args, ""]):
+        name, joined, value = flag.partition("=")
+        if name in flags:
+            values.append(value if joined else following)
+    return values
+
+
+def launched_streams(variant: Variant, flags: Sequence[str]) -> int | None:
+    """Return the batch limit to launch with: the user's own argument, else the streams of the expected speed.
+
+    None where neither is said. Only for a variant without `number_problems` of these flags.
+    """
+    given = flag_values(given_arguments(variant), flags)
+    return int(given[-1]) if given else variant.expected.at_streams
+
+
+def batch_limit_of(template: Mapping[str, Any], flags: Sequence[str]) -> int | None:
+    """Return the batch limit that the engine's container is launched with, as its last argument says."""
+    (engine,) = [one for one in template["spec"]["containers"] if one["name"] == ENGINE_CONTAINER]
+    given = flag_values(engine.get("args", ()), flags)
+    return int(given[-1]) if given and given[-1].isdecimal() else None
+
+
+def owned_flag_problems(variant: Variant, field: str, owned: Sequence[str]) -> Iterator[FieldProblem]:
+    """Yield the user's arguments that the Service, the probes or other variants rely on."""
+    for flag in owned:
+        if flag_values(given_arguments(variant), (flag,)):
+            yield FieldProblem(f"{field}.engine.args", f"`{flag}` is set by tokenpace: leave it out")
+
+
+def number_problems(variant: Variant, field: str, flags: Sequence[str], because: str) -> Iterator[FieldProblem]:
+    """Yield a batch limit that is no number."""
+    if not all(value.isdecimal() and int(value) > 0 for value in flag_values(given_arguments(variant), flags)):
+        yield FieldProblem(f"{field}.engine.args", f"`{flags[0]}` needs a number: {because}")
+
+
+def quantization_problems(
+    variant: Variant, field: str, engine: str, legal: Sequence[str], advice: str
+) -> Iterator[FieldProblem]:
+    """Yield a precision that the engine does not know."""
+    if variant.quantization is not None and variant.quantization.lower() not in legal:
+        message = f"`{variant.quantization}` is none of {engine}'s: {', '.join(legal)}. {advice}"
+        yield FieldProblem(f"{field}.quantization", message)

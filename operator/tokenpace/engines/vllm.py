@@ -1,0 +1,190 @@
+"""vLLM: safetensors on CUDA, ROCm and CPUs.
+
+Flags and metrics were read from the wheel of version 0.33.0 (vllm/entrypoints, vllm/v1/metrics/loggers.py); nothing of
+it was run by us.
+"""
+
+from collections.abc import Mapping
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any, Final
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.variant import EngineType, Variant
+from tokenpace.engines.arguments import (
+    batch_limit_of,
+    flag_values,
+    given_arguments,
+    launched_streams,
+    number_problems,
+    owned_flag_problems,
+    quantization_problems,
+)
+from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.hardware import Hardware, device_count, hardware, image_problems
+from tokenpace.engines.pod import EngineContainer, cpu_limit_variable, engine_pod_template, pod_template_problems
+from tokenpace.engines.weights import Weights, directory_problems, model_location, mounted_weights
+from tokenpace.engines.window import Window, increase, ratio
+from tokenpace.planning.observation import Reading
+
+IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
+    {
+        Hardware.NVIDIA: (
+            "vllm/vllm-openai:v0.30.0@sha256:8a69ffad015f138d7170c4ddc429e230a3bc1c1719f67e14324749df200a4b90"
+        ),
+        Hardware.AMD: "vllm/vllm-openai-rocm:v0.23.0",
+        Hardware.CPU: "vllm/vllm-openai-cpu:v0.28.0-x86_64",
+    }
+)
+
+QUANTIZATIONS: Final = (
+    "none", "awq", "auto_awq", "awq_marlin", "gptq", "auto_gptq", "gptq_marlin", "fp8", "fbgemm_fp8", "fp_quant",
+    "modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "humming", "compressed-tensors", "experts_int8",
+    "quark", "moe_wna16", "torchao", "inc", "mxfp4", "gpt_oss_mxfp4", "deepseek_v4_fp8", "online", "fp8_per_tensor",
+    "fp8_per_block", "fp8_per_channel", "int8_per_channel_weight_only", "nvfp4_per_token", "mxfp8",
+)  # fmt: skip
+"""The values of `--quantization`, and ``none`` for weights as they are."""
+
+DRAIN_SECONDS: Final = 300
+"""Of `--shutdown-timeout`, known since 0.18.0 (vllm-project/vllm#34730); by default SIGTERM aborts every request."""
+
+USER_ID: Final = 2000
+"""The user `vllm` of the images (vllm-project/vllm#40275): PyTorch fails for a user who has no name."""
+
+BATCH_FLAGS: Final = ("--max-num-seqs", "--max_num_seqs")
+
+PARALLEL_FLAGS: Final = (
+    *("--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp"),
+    *("--data-parallel-size", "-dp"),
+)
+
+OWNED_FLAGS: Final = (
+    *("--host", "--port", "--model", "--served-model-name", "--revision", "--quantization", "-q"),
+    "--shutdown-timeout",
+)
+
+ALWAYS: Final = frozenset(
+    {"generated_tokens", "prompt_tokens", "first_tokens", "ended", "ended_tokens", "running", "waiting"}
+)
+"""Signals that every version exports, from its start on."""
+
+COUNTERS: Final = frozenset({"generated_tokens", "prompt_tokens", "first_tokens", "ended", "ended_tokens"})
+
+_PORT: Final = 8000
+
+
+class Vllm:
+    """vLLM's OpenAI-compatible server, launched by the image's own `vllm serve`."""
+
+    type = EngineType.VLLM
+    port = _PORT
+    drain_seconds = DRAIN_SECONDS
+    generation_api = GenerationApi.COMPLETIONS
+    signals: Mapping[str, Signal] = MappingProxyType(
+        {
+            "generated_tokens": Signal("vllm:generation_tokens_total"),
+            "prompt_tokens": Signal("vllm:prompt_tokens_total"),
+            "computed_prompt_tokens": Signal("vllm:prompt_tokens_by_source_total", {"source": "local_compute"}),
+            "first_tokens": Signal("vllm:time_to_first_token_seconds_count"),
+            "token_seconds": Signal("vllm:inter_token_latency_seconds_sum"),
+            "token_seconds_before_0_11": Signal("vllm:time_per_output_token_seconds_sum"),
+            "ended": Signal("vllm:request_generation_tokens_count"),
+            "ended_tokens": Signal("vllm:request_generation_tokens_sum"),
+            "running": Signal("vllm:num_requests_running"),
+            "waiting": Signal("vllm:num_requests_waiting"),
+        }
+    )
+
+    def default_image(self, variant: Variant) -> str:
+        """Return the image for the variant's hardware; that for CUDA where there is none."""
+        return IMAGES.get(hardware(variant), IMAGES[Hardware.NVIDIA])
+
+    def problems(self, spec: LLMDeploymentSpec, variant: Variant) -> tuple[FieldProblem, ...]:
+        """Return what vLLM cannot run: a single file, a precision it does not know, hardware without an image."""
+        field = f"spec.variants[{variant.name}]"
+        advice = "Leave it out where the weights' own config.json names the method"
+        return (
+            *directory_problems(spec, variant, "vLLM"),
+            *quantization_problems(variant, field, "vLLM", QUANTIZATIONS, advice),
+            *image_problems(variant, field),
+            *owned_flag_problems(variant, field, OWNED_FLAGS),
+            *number_problems(variant, field, BATCH_FLAGS, "it is what the batch is limited to"),
+            *pod_template_problems(variant, field),
+        )
+
+    def pod_template(self, launch: Launch) -> dict[str, Any]:
+        """Return the pod: flags by `args`, so that the image's own entrypoint stays."""
+        weights = mounted_weights(launch)
+        container = EngineContainer(
+            args=_args(launch, weights),
+            env=_environment(launch, weights),
+            port=_PORT,
+            health_path="/health",  # the port opens only once the weights are loaded
+            drain_seconds=DRAIN_SECONDS,
+            user_id=USER_ID,
+            shared_memory=True,
+        )
+        return engine_pod_template(launch, weights, container)
+
+    def batch_limit(self, template: Mapping[str, Any]) -> int | None:
+        """Return the argument for it; None where vLLM takes its own, which depends on the device."""
+        return batch_limit_of(template, BATCH_FLAGS)
+
+    def read(self, window: Window) -> Reading | None:
+        """Translate the scrapes; None with fewer than two whole ones, because nothing has a rate then.
+
+        Tokens are counted at every step of the engine. A request is admitted when it has its first token or begins to
+        wait; one that is in prefill is counted a moment later.
+        """
+        renamed = {name for scrape in window.scrapes for name in scrape.values} - ALWAYS
+        window = window.complete(ALWAYS | renamed)
+        running, waiting = window.mean("running"), window.last("waiting")
+        if window.seconds <= 0 or running is None or waiting is None:
+            return None
+        steps = window.steps(COUNTERS)
+        grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS | renamed}
+        begun = grown["first_tokens"] + waiting - window.scrapes[0].values["waiting"]
+        prompt_tokens = grown.get("computed_prompt_tokens", grown["prompt_tokens"])
+        token_seconds = grown.get("token_seconds", grown.get("token_seconds_before_0_11", 0.0))
+        return Reading(
+            window_seconds=window.seconds,
+            generated_tokens_per_second=grown["generated_tokens"] / window.seconds,
+            prompt_tokens_per_second=prompt_tokens / window.seconds,
+            running_streams=running,
+            waiting_requests=waiting,
+            requests_per_second=max(0.0, begun) / window.seconds,
+            tokens_per_completion=ratio(grown["ended_tokens"], grown["ended"]),
+            # Gaps are timed between tokens: a request's first token has none before it.
+            seconds_per_output_token=ratio(token_seconds, grown["generated_tokens"] - grown["first_tokens"]) or None,
+        )
+
+
+def _args(launch: Launch, weights: Weights) -> list[str]:
+    variant, (model, revision) = launch.variant, model_location(launch, weights)
+    args = [
+        model,
+        *("--host", "0.0.0.0", "--port", str(_PORT)),  # noqa: S104 - a pod has no other way to be reached
+        *("--served-model-name", launch.spec.model.served_name),
+        *("--max-model-len", str(launch.spec.model.context_tokens)),
+        *("--shutdown-timeout", str(DRAIN_SECONDS)),
+    ]
+    if revision is not None:
+        args += ["--revision", revision]
+    if variant.quantization not in (None, "none"):
+        args += ["--quantization", str(variant.quantization).lower()]
+    if streams := launched_streams(variant, BATCH_FLAGS):
+        args += [BATCH_FLAGS[0], str(streams)]
+    if device_count(variant) > 1 and not flag_values(given_arguments(variant), PARALLEL_FLAGS):
+        args += [PARALLEL_FLAGS[0], str(device_count(variant))]
+    return args
+
+
+def _environment(launch: Launch, weights: Weights) -> list[dict[str, Any]]:
+    """Return where downloads go, and a name for the user in images that have none. Nobody is sent usage statistics."""
+    env: list[dict[str, Any]] = [{"name": "USER", "value": "vllm"}, {"name": "VLLM_NO_USAGE_STATS", "value": "1"}]
+    if launch.source.hugging_face:
+        env.append({"name": "HF_HUB_CACHE", "value": weights.directory})
+    if hardware(launch.variant) is Hardware.CPU and (limit := cpu_limit_variable(launch.variant, "OMP_NUM_THREADS")):
+        # By default threads are bound to the node's cores, which takes a capability that the pod has not.
+        env += [{"name": "VLLM_CPU_OMP_THREADS_BIND", "value": "nobind"}, *limit]
+    return env
