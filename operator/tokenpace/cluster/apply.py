@@ -121,6 +121,8 @@ class Result(StrEnum):
     """No answer, or a temporary refusal. It may have happened all the same: the next tick sees."""
     LEASE_NOT_HELD = "LeaseNotHeld"
     """Another operator may be writing."""
+    HELD_BACK = "HeldBack"
+    """A shrinking that waits for a growth that was to come first, and failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +228,24 @@ def _variant_of(body: Object) -> str:
 
 
 async def execute(actions: Iterable[Action], client: ApiClient, lease: WritePermission) -> tuple[Outcome, ...]:
-    """Carry out actions one after another and return what became of each. Never raises but when cancelled."""
-    return tuple([await _attempt(action, client, lease) for action in actions])
+    """Carry out actions one after another and return what became of each. Never raises but when cancelled.
+
+    Workloads grow before others shrink, and nothing shrinks where one could not grow: pods go because others come.
+    """
+    outcomes: list[Outcome] = []
+    stuck: Action | None = None
+    for action in sorted(actions, key=_shrinks):
+        if stuck is not None and _shrinks(action):
+            outcomes.append(Outcome(action, Result.HELD_BACK, f"waits until it was possible to {stuck}"))
+            continue
+        outcomes.append(await _attempt(action, client, lease))
+        if outcomes[-1].result is not Result.DONE and isinstance(action, Scale) and not _shrinks(action):
+            stuck = action
+    return tuple(outcomes)
+
+
+def _shrinks(action: Action) -> bool:
+    return isinstance(action, Scale) and action.to_replicas < action.from_replicas
 
 
 async def _attempt(action: Action, client: ApiClient, lease: WritePermission) -> Outcome:
