@@ -1,6 +1,7 @@
 """The commands, as a person runs them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 
 from tokenpace.api.schema import crd_yaml
 from tokenpace.cli import app
+from tokenpace.controller.lookup import LookupFailedError
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -56,6 +58,26 @@ def test_render_of_a_file_that_is_not_there_is_an_error_and_no_traceback() -> No
 
 def test_crd_prints_what_is_committed() -> None:
     assert RUNNER.invoke(app, ["crd"]).stdout == crd_yaml()
+
+
+def test_explain_prints_what_is_said_of_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = yaml.safe_load(EXAMPLES[0].read_text())["spec"]
+
+    async def found(name: str, namespace: str | None) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": namespace, "generation": 1}, "spec": spec}
+
+    monkeypatch.setattr("tokenpace.cli.look_up", found)
+    result = RUNNER.invoke(app, ["explain", "chat", "-n", "shop"])
+    assert (result.exit_code, "LLMDeployment shop/chat" in result.stdout) == (0, True)
+
+
+def test_explain_of_a_resource_that_is_not_there_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def missing(*_: object) -> dict[str, Any]:
+        raise LookupFailedError("there is no LLMDeployment chat")
+
+    monkeypatch.setattr("tokenpace.cli.look_up", missing)
+    result = RUNNER.invoke(app, ["explain", "chat"])
+    assert (result.exit_code, result.stdout, "no LLMDeployment chat" in result.stderr) == (1, "", True)
 
 
 def test_run_names_the_setting_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

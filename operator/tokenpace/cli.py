@@ -1,16 +1,20 @@
-"""The command line: `tokenpace run | render | crd`."""
+"""The command line: `tokenpace run | render | explain | crd`."""
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 from pydantic import ValidationError
+from rich.console import Console
 
 from tokenpace.api.schema import crd_yaml
 from tokenpace.controller.app import serve
+from tokenpace.controller.explanation import explanation
+from tokenpace.controller.lookup import LookupFailedError, look_up
 from tokenpace.controller.manifest import ManifestError
 from tokenpace.controller.render import render
 from tokenpace.controller.settings import Settings
@@ -47,6 +51,22 @@ def render_manifest(
         typer.echo(f"tokenpace render: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
+
+
+@app.command("explain")
+def explain_resource(
+    name: Annotated[str, typer.Argument(help="Name of the LLMDeployment.")],
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Its namespace. Default: that of the current context.")
+    ] = None,
+) -> None:
+    """Say why an LLMDeployment runs what it runs, with the numbers, and what would change it."""
+    try:
+        resource = asyncio.run(look_up(name, namespace))
+        Console().print(explanation(resource, datetime.now(UTC)))
+    except (LookupFailedError, ManifestError) as error:
+        typer.echo(f"tokenpace explain: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command("crd")

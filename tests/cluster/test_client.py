@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import incluster_config
+from kubernetes.aio.config import ConfigException, incluster_config, kube_config
 
-from tokenpace.cluster.client import ApiError, log_in_from_environment
+from tokenpace.cluster import client as client_module
+from tokenpace.cluster.client import ApiError, log_in_from_environment, namespace_from_environment
 from tokenpace.cluster.kinds import DEPLOYMENTS, LLM_DEPLOYMENTS, PODS
 
 _PODS = "/api/v1/namespaces/shop/pods"
@@ -195,3 +196,30 @@ async def test_in_a_pod_the_token_is_read_from_its_file_again(monkeypatch: pytes
         token.write_text(content)
         await log_in_from_environment(configuration)
         assert await configuration.get_api_key_with_prefix("BearerToken") == f"bearer {content}"
+
+
+def test_in_a_pod_its_own_namespace_is_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "namespace").write_text("shop")
+    monkeypatch.setattr(client_module, "_POD_NAMESPACE_FILE", tmp_path / "namespace")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert namespace_from_environment() == "shop"
+
+
+@pytest.mark.parametrize(("context", "namespace"), [({"namespace": "shop"}, "shop"), ({}, "default")])
+def test_elsewhere_that_of_the_current_context_is_meant(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, context: dict[str, str], namespace: str
+) -> None:
+    entry = {"name": "here", "context": {"cluster": "c", "user": "u", **context}}
+    file = tmp_path / "config"
+    others = {"clusters": [{"name": "c", "cluster": {}}], "users": [{"name": "u", "user": {}}]}
+    file.write_text(json.dumps({"current-context": "here", "contexts": [entry], **others}))
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(file))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert namespace_from_environment() == namespace
+
+
+def test_without_a_kubeconfig_no_namespace_is_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(ConfigException):
+        namespace_from_environment()

@@ -10,13 +10,14 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_incluster_config, load_kube_config
 
 from tokenpace.api.names import FIELD_MANAGER
 from tokenpace.cluster.kinds import Kind, Object, kind_of
@@ -24,6 +25,7 @@ from tokenpace.cluster.kinds import Kind, Object, kind_of
 PAGE_LIMIT = 500
 """Objects in a page of a list. 500 pods are about 4 MB of JSON: parsing them holds the event loop for 0.15 s."""
 
+_POD_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _WATCH_GRACE_SECONDS = 5.0
 """How long after its announced end a watch may stay open before it counts as stalled."""
 
@@ -253,6 +255,19 @@ async def log_in_from_environment(configuration: Configuration) -> None:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
         await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+
+
+def namespace_from_environment() -> str:
+    """Return the namespace that is meant where none is named: the pod's own, or that of the kubeconfig's context.
+
+    Raises:
+        kubernetes.aio.config.ConfigException: there is no kubeconfig, or it cannot be read.
+    """
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return _POD_NAMESPACE_FILE.read_text(encoding="utf-8")
+    _, context = list_kube_config_contexts()  # type: ignore[no-untyped-call]
+    namespace: str = context["context"].get("namespace", "default")
+    return namespace
 
 
 def _parsed(text: bytes) -> Object:
