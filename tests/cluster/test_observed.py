@@ -40,7 +40,9 @@ def pod() -> dict[str, Any]:
                 {"type": "ContainersReady", "status": "True", "lastTransitionTime": "2023-11-14T22:13:50Z"},
                 {"type": "Ready", "status": "True", "lastTransitionTime": "2023-11-14T22:13:50Z"},
             ],
-            "containerStatuses": [{"name": "engine", "state": {"running": {"startedAt": "2023-11-14T22:13:30Z"}}}],
+            "containerStatuses": [
+                {"name": "engine", "ready": True, "state": {"running": {"startedAt": "2023-11-14T22:13:30Z"}}}
+            ],
         },
     }
 
@@ -51,8 +53,12 @@ def _seen(pod: dict[str, Any]) -> Pod:
 
 def _not_ready(pod: dict[str, Any], **state: Any) -> dict[str, Any]:
     pod["status"]["conditions"][2]["status"] = "False"
-    pod["status"]["containerStatuses"][0]["state"] = state
+    pod["status"]["containerStatuses"][0] |= {"ready": False, "state": state}
     return pod
+
+
+def _ended(**terminated: Any) -> dict[str, Any]:
+    return {"terminated": {"exitCode": 1, "reason": "Error", "startedAt": "2023-11-14T22:13:30Z", **terminated}}
 
 
 def test_a_ready_pod_serves_since_it_became_ready(pod: Any) -> None:
@@ -94,6 +100,36 @@ def test_a_container_that_cannot_start_is_trouble_in_the_clusters_words(pod: Any
     assert _seen(_not_ready(pod, waiting=waiting)).trouble == f"{reason}: back-off 5m0s"
 
 
+def test_an_engine_that_crashes_again_and_again_is_quoted(pod: Any) -> None:
+    _not_ready(pod, waiting={"reason": "CrashLoopBackOff", "message": "back-off 10s"})
+    pod["status"]["containerStatuses"][0]["lastState"] = _ended(message="loading\nerror: tensor is missing\n")
+    assert _seen(pod).trouble == "CrashLoopBackOff: back-off 10s; Error, exit code 1: loading error: tensor is missing"
+
+
+def test_an_engine_that_starts_anew_after_a_crash_is_in_trouble_until_it_is_ready(pod: Any) -> None:
+    _not_ready(pod, running={})
+    pod["status"]["containerStatuses"][0]["lastState"] = _ended(exitCode=137, reason="OOMKilled")
+    assert _seen(pod).trouble == "OOMKilled, exit code 137"
+    pod["status"]["containerStatuses"][0]["ready"] = True
+    assert _seen(pod).trouble is None
+
+
+def test_of_long_last_words_the_end_is_kept(pod: Any) -> None:
+    _not_ready(pod, **_ended(message="x" * 2000 + " CUDA out of memory"))
+    kept = keep_pod(pod)["status"]["containerStatuses"][0]["lastState"]["terminated"]["message"]
+    assert (len(kept), kept.endswith("x CUDA out of memory")) == (300, True)
+
+
+def test_an_init_container_that_is_done_is_no_trouble(pod: Any) -> None:
+    pod["status"]["initContainerStatuses"] = [{"ready": True, "state": _ended(exitCode=0, reason="Completed")}]
+    assert _seen(_not_ready(pod, waiting={"reason": "PodInitializing"})).trouble is None
+
+
+def test_an_engine_that_ends_because_it_is_told_to_is_no_trouble(pod: Any) -> None:
+    pod["metadata"]["deletionTimestamp"] = "2023-11-14T22:20:00Z"
+    assert _seen(_not_ready(pod, **_ended(exitCode=143))).trouble is None
+
+
 def test_an_init_container_that_cannot_start_is_trouble_too(pod: Any) -> None:
     pod["status"]["initContainerStatuses"] = [{"state": {"waiting": {"reason": "ErrImagePull"}}}]
     assert _seen(_not_ready(pod, waiting={"reason": "PodInitializing"})).trouble == "ErrImagePull"
@@ -109,12 +145,20 @@ def test_a_pod_that_no_node_can_take_is_trouble(pod: Any) -> None:
 
 
 def test_pruning_changes_nothing_that_is_read(pod: Any) -> None:
-    for one in (pod, _not_ready(copy.deepcopy(pod), waiting={"reason": "ErrImagePull", "message": "no"})):
+    waits = _not_ready(copy.deepcopy(pod), waiting={"reason": "ErrImagePull", "message": "no"})
+    ended = _not_ready(copy.deepcopy(pod), **_ended(message="y " * 400))
+    for one in (pod, waits, ended):
         assert observed_pod(keep_pod(one), Missing()) == observed_pod(one, Missing())
 
 
 def test_pruning_twice_changes_nothing(pod: Any) -> None:
-    assert keep_pod(keep_pod(pod)) == keep_pod(pod)
+    for one in (pod, _not_ready(copy.deepcopy(pod), **_ended(message="y " * 400))):
+        assert keep_pod(keep_pod(one)) == keep_pod(one)
+
+
+def test_a_pruned_pod_can_still_be_told_from_others_and_asked(pod: Any) -> None:
+    kept = keep_pod(pod)
+    assert (kept["metadata"]["uid"], kept["status"]["podIP"]) == ("u", "10.0.0.7")
 
 
 @pytest.mark.parametrize(("phase", "ended"), [("Failed", True), ("Succeeded", True), ("Running", False)])

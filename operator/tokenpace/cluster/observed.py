@@ -14,6 +14,10 @@ _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 _ENDED = frozenset({"Succeeded", "Failed"})
 _POD_CONDITIONS = frozenset({"Ready", "PodScheduled"})
 _CONTAINER_STATUSES = ("initContainerStatuses", "containerStatuses")
+_LAST_WORDS = ("reason", "exitCode", "message")
+
+_LONGEST_LAST_WORDS = 300
+"""Characters kept of a container's last output, from its end, where the error is. A pod keeps up to 2,048."""
 
 
 def without_managed_fields(stored: Object) -> Object:
@@ -35,11 +39,11 @@ def keep_pod(stored: Object) -> Object:
     kept_status: dict[str, Any] = {
         "phase": status.get("phase"),
         "conditions": [one for one in status.get("conditions", ()) if one["type"] in _POD_CONDITIONS],
-        "containerStatuses": [{"state": {"waiting": waiting}} for waiting in _waiting(status)],
+        "containerStatuses": [_keep_container(one) for one in _unready_containers(status)],
     }
     return {
-        "metadata": {**kept_metadata, **_chosen(metadata, ("deletionTimestamp",))},
-        "status": kept_status,
+        "metadata": {**kept_metadata, **_chosen(metadata, ("uid", "deletionTimestamp"))},
+        "status": {**kept_status, **_chosen(status, ("podIP",))},
     }
 
 
@@ -67,15 +71,16 @@ def has_ended(pod: Object) -> bool:
 def observed_pod(pod: Object, sample: Sample) -> Pod:
     """Return a pod as the planner sees it."""
     metadata, status = pod["metadata"], pod.get("status", {})
+    terminating = "deletionTimestamp" in metadata
     return Pod(
         name=metadata["name"],
         variant=metadata.get("labels", {}).get(VARIANT_LABEL, ""),
         template_hash=metadata.get("annotations", {}).get(INPUTS_HASH_ANNOTATION, ""),
         created_at_seconds=_unix_seconds(metadata["creationTimestamp"]),
         ready_since_seconds=_ready_since_seconds(status),
-        terminating="deletionTimestamp" in metadata,
+        terminating=terminating,
         sample=sample,
-        trouble=_trouble(status),
+        trouble=None if terminating else _trouble(status),  # its containers end because they are told to
     )
 
 
@@ -103,19 +108,47 @@ def _ready_since_seconds(status: Object) -> float | None:
     return None
 
 
-def _waiting(status: Object) -> list[Object]:
-    containers = [container for key in _CONTAINER_STATUSES for container in status.get(key, ())]
-    return [waiting for container in containers if (waiting := container.get("state", {}).get("waiting"))]
+def _unready_containers(status: Object) -> list[Object]:
+    """Return the containers that are not there yet, or not any more; an init container that is done is ready."""
+    containers = (container for key in _CONTAINER_STATUSES for container in status.get(key, ()))
+    return [container for container in containers if not container.get("ready", False)]
+
+
+def _keep_container(container: Object) -> Object:
+    """Return of a container that is not ready why it waits and how it ended, now or the last time."""
+    kept: Object = {"state": _chosen(container.get("state", {}), ("waiting",))}
+    ended = _ended(container)
+    return {**kept, "lastState": {"terminated": ended}} if ended else kept
+
+
+def _ended(container: Object) -> Object | None:
+    """Return how a container ended: with its exit code, its reason and the end of what it had to say."""
+    for state in ("state", "lastState"):
+        terminated = container.get(state, {}).get("terminated")
+        if terminated is not None:
+            kept = _chosen(terminated, _LAST_WORDS)
+            return {**kept, "message": " ".join(kept.get("message", "").split())[-_LONGEST_LAST_WORDS:].lstrip()}
+    return None
 
 
 def _trouble(status: Object) -> str | None:
-    """Return why a pod cannot start, in the cluster's words."""
-    unscheduled = [
-        condition
-        for condition in status.get("conditions", ())
-        if condition["type"] == "PodScheduled" and condition["status"] == "False"
-    ]
-    waiting = [one for one in _waiting(status) if one.get("reason") not in _STARTING]
-    for cause in (*unscheduled, *waiting):
-        return ": ".join(part for part in (cause.get("reason"), cause.get("message")) if part)
+    """Return why a pod cannot start, in the cluster's words and then in the last ones of its engine."""
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return _joined(condition.get("reason"), condition.get("message"))
+    for container in _unready_containers(status):
+        waiting, ended = container.get("state", {}).get("waiting", {}), _ended(container)
+        blocked = None if waiting.get("reason") in _STARTING else _joined(waiting.get("reason"), waiting.get("message"))
+        if blocked or ended:
+            return "; ".join(part for part in (blocked, _last_words(ended)) if part)
     return None
+
+
+def _last_words(ended: Object | None) -> str | None:
+    if ended is None:
+        return None
+    return _joined(f"{ended.get('reason', 'Ended')}, exit code {ended.get('exitCode')}", ended["message"])
+
+
+def _joined(reason: str | None, message: str | None) -> str | None:
+    return ": ".join(part for part in (reason, message) if part) or None
