@@ -100,6 +100,24 @@ def test_the_roles_may_not_read_secrets_and_have_no_wildcards() -> None:
 
 
 @needs_tools
+def test_of_workloads_that_exist_already_only_the_size_may_be_touched() -> None:
+    groups = [{"apiGroup": "leaderworkerset.x-k8s.io", "resource": "leaderworkersets"}]
+    rules = rendered({"rbac.scaleTargets": groups})["ClusterRole"]["rules"]
+    sizes = {
+        (*rule["apiGroups"], resource): rule["verbs"]
+        for rule in rules
+        for resource in rule["resources"]
+        if resource.endswith("/scale")
+    }
+    assert sizes == {
+        ("apps", "deployments/scale"): ["get", "patch"],
+        ("apps", "statefulsets/scale"): ["get", "patch"],
+        ("leaderworkerset.x-k8s.io", "leaderworkersets/scale"): ["get", "patch"],
+    }
+    assert not {"statefulsets", "leaderworkersets"} & {resource for rule in rules for resource in rule["resources"]}
+
+
+@needs_tools
 def test_the_role_may_touch_only_the_lease_that_the_operator_is_told_to_take(installed_settings: Any) -> None:
     lease = installed_settings().lease
     objects = rendered()
@@ -162,6 +180,9 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("image.pullPolicy", "Sometimes", "/image/pullPolicy"),
     ("crds.enabled", "yes", "/crds/enabled"),
     ("tolerations", {"key": "gpu"}, "/tolerations"),
+    ("rbac.scaleTargets", [{"apiGroup": "*", "resource": "things"}], "/rbac/scaleTargets/0/apiGroup"),
+    ("rbac.scaleTargets", [{"apiGroup": "", "resource": "things/status"}], "/rbac/scaleTargets/0/resource"),
+    ("rbac.scaleTargets", [{"apiGroup": "apps"}], "/rbac/scaleTargets/0"),
 ]
 
 
