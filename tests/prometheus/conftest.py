@@ -2,7 +2,8 @@ import json
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ NOW: Final = 1_767_225_600.0
 """The moment at which every query is evaluated: samples are written around it, so that no test waits for any."""
 
 SCRAPE_SECONDS: Final = 5
+
+StartPrometheus = Callable[[Path, str], AbstractContextManager[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,19 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prometheus that has scraped `PODS`."""
     directory = tmp_path_factory.mktemp("prometheus")
     _write_blocks(directory)
-    (directory / "prometheus.yml").write_text("global: {}\n")
+    with _prometheus(directory, "global: {}\n") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def start_prometheus() -> StartPrometheus:
+    """Return how to run a real Prometheus: its directory, its configuration."""
+    return _prometheus
+
+
+@contextmanager
+def _prometheus(directory: Path, configuration: str) -> Iterator[str]:
+    (directory / "prometheus.yml").write_text(configuration)
     port = _free_port()
     command = [
         "prometheus",

@@ -69,6 +69,8 @@ class EngineAdapter(Protocol):
     drain_seconds: int
     """Longest time that running requests are waited for when a pod ends."""
     generation_api: GenerationApi
+    silent_until_used: bool
+    """Whether a server that was never used exports nothing at all: it is then idle, and not missing."""
     signals: Mapping[str, Signal]
     """What `read` needs, by the adapter's own names. Their number is what a tick costs, whatever that of the pods.
 

@@ -81,6 +81,7 @@ class LlamaCpp:
     port = _PORT
     drain_seconds = DRAIN_SECONDS
     generation_api = GenerationApi.COMPLETIONS
+    silent_until_used = False
     signals: Mapping[str, Signal] = MappingProxyType(
         {
             "decodes": Signal("llamacpp:n_decode_total"),

@@ -95,6 +95,7 @@ class TextGenerationInference:
     port = _PORT
     drain_seconds = DRAIN_SECONDS
     generation_api = GenerationApi.TEXT_GENERATION
+    silent_until_used = True
     signals: Mapping[str, Signal] = MappingProxyType(
         {
             "sequence_steps": Signal("tgi_request_skipped_tokens_count"),

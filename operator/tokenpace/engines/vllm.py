@@ -80,6 +80,7 @@ class Vllm:
     port = _PORT
     drain_seconds = DRAIN_SECONDS
     generation_api = GenerationApi.COMPLETIONS
+    silent_until_used = False
     signals: Mapping[str, Signal] = MappingProxyType(
         {
             "generated_tokens": Signal("vllm:generation_tokens_total"),

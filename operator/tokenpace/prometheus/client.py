@@ -1,7 +1,7 @@
 """Asks Prometheus once a tick, off the event loop and never longer than it may take."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -10,15 +10,15 @@ from tokenpace.api.variant import EngineType
 from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.prometheus.connection import MALFORMED, MetricsError, ask, not_prometheus
-from tokenpace.prometheus.queries import CLOCK, window_query
-from tokenpace.prometheus.samples import MetricsAnswer, Series, read_samples, read_series
+from tokenpace.prometheus.queries import CLOCK, blank_query, window_query
+from tokenpace.prometheus.samples import MetricsAnswer, Series, read_blank, read_samples, read_series
 from tokenpace.prometheus.settings import PrometheusSettings
 
 T = TypeVar("T")
 
 
 class Prometheus:
-    """The samples of all pods, one query for each signal of the engine types in use.
+    """The samples of all pods: a query for each signal of the engine types in use, and one for pods without any.
 
     All queries of a tick are evaluated at one moment of Prometheus' own clock, which is asked for first: a clock of
     ours that is a minute off would otherwise make every pod stale, or hide the newest scrapes.
@@ -42,7 +42,12 @@ class Prometheus:
             at = await self._within(deadline, self._now) if at_seconds is None else at_seconds
         except MetricsError as error:
             return MetricsAnswer(samples={}, problems=dict.fromkeys(engine_types, str(error)))
-        parts = await asyncio.gather(*(self._sample_engine(one, at, deadline) for one in engine_types))
+        silent = [one for one in engine_types if one in ADAPTERS and ADAPTERS[one].silent_until_used]
+        # The blank come first: a pod of another engine may have an empty exporter beside it, and its own sample wins.
+        parts = await asyncio.gather(
+            self._sample_blank(silent, at, deadline),
+            *(self._sample_engine(one, at, deadline) for one in engine_types),
+        )
         return MetricsAnswer(
             samples={pod: sample for part in parts for pod, sample in part.samples.items()},
             problems={engine_type: problem for part in parts for engine_type, problem in part.problems.items()},
@@ -65,6 +70,18 @@ class Prometheus:
         samples = await asyncio.to_thread(read_samples, series, adapter, at_seconds, self._settings)
         partial_because = next((warning for _, warning in answers if warning), None)
         return MetricsAnswer(samples=samples, problems={engine_type: partial_because} if partial_because else {})
+
+    async def _sample_blank(self, silent: Sequence[EngineType], at_seconds: float, deadline: float) -> MetricsAnswer:
+        """Return the pods that have no series, of engines that have none until they are used."""
+        if not silent:
+            return MetricsAnswer(samples={}, problems={})
+        try:
+            answer = await self._within(deadline, partial(ask, self._settings, blank_query(self._settings), at_seconds))
+            return MetricsAnswer(samples=read_blank(answer.result, self._settings), problems={})
+        except MetricsError as error:
+            return MetricsAnswer(samples={}, problems=dict.fromkeys(silent, str(error)))
+        except MALFORMED:
+            return MetricsAnswer(samples={}, problems=dict.fromkeys(silent, str(not_prometheus(self._settings))))
 
     async def _within(self, deadline: float, question: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The PromQL that is sent: one query for each signal of an engine type, whatever the number of pods."""
+"""The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods."""
 
 from tokenpace.engines.engine import Signal
 from tokenpace.prometheus.settings import PrometheusSettings
@@ -16,6 +16,17 @@ def window_query(signal: Signal, settings: PrometheusSettings) -> str:
     required = {**signal.labels, **settings.extra_matchers}
     equal = [f'{label}="{_escaped(value)}"' for label, value in required.items()]
     return f"{signal.metric}{{{','.join([*present, *equal])}}}[{settings.window_seconds}s]"
+
+
+def blank_query(settings: PrometheusSettings) -> str:
+    """Return the query for the pods that were scraped all through the window, and once or more exported nothing.
+
+    Both series are Prometheus' own, one for each target of the cluster; the answer holds only the blank ones.
+    """
+    samples, up = (
+        f"min_over_time({window_query(Signal(metric), settings)})" for metric in ("scrape_samples_scraped", "up")
+    )
+    return f"{samples} == 0 and {up} == 1"
 
 
 def _escaped(value: str) -> str:

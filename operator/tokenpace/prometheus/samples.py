@@ -73,6 +73,24 @@ def read_samples(
     return {pod: sample for pod, sample in read if sample is not None}
 
 
+def read_blank(result: Iterable[Mapping[str, Any]], settings: PrometheusSettings) -> dict[PodKey, Sample]:
+    """Return the answer to a `blank_query`: what exported nothing has done nothing, if its engine is such a one.
+
+    Raises:
+        MALFORMED: the result is not shaped like Prometheus'.
+    """
+    nothing = Reading(
+        window_seconds=settings.window_seconds,
+        generated_tokens_per_second=0.0,
+        prompt_tokens_per_second=0.0,
+        running_streams=0.0,
+        waiting_requests=0.0,
+        requests_per_second=0.0,
+    )
+    labels = (series["metric"] for series in result)
+    return {(pod[settings.namespace_label], pod[settings.pod_label]): Idle(nothing) for pod in labels}
+
+
 def _sample(
     window: Window, adapter: EngineAdapter, at_seconds: float, settings: PrometheusSettings
 ) -> Live | Idle | Stale | None:
