@@ -4,10 +4,11 @@ The server is left as it was found: the definition is removed if it was not ther
 namespace of its own. What is created says `tokenpace.dev/paused`, so that an operator that happens to run leaves it.
 """
 
+import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,8 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from kubernetes import client, config
+from kubernetes.aio.client import Configuration
 
 from tokenpace.api import names
+from tokenpace.cluster.client import ApiClient, log_in_from_environment
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = f"{names.PLURAL}.{names.GROUP}"
@@ -123,3 +126,38 @@ def create(llmdeployments: Callable[..., dict[str, Any]]) -> Iterator[Callable[.
     yield create_one
     for name in created:
         llmdeployments("delete", name)
+
+
+@pytest.fixture(name="client")
+async def client_of_ours() -> AsyncIterator[ApiClient]:
+    ours = await ApiClient.from_environment()
+    yield ours
+    await ours.close()
+
+
+@pytest.fixture
+async def operator(kubectl: Any, namespace: str) -> AsyncIterator[ApiClient]:
+    """A client with the rights that the chart gives to the operator, and no others."""
+    release = f"rights-{namespace.rsplit('-', 1)[1]}"
+    chart = str(ROOT / "charts" / "tokenpace")
+    command = [ROOT / ".tools/bin/helm", "template", release, chart, f"--namespace={namespace}"]
+    rendered = await asyncio.to_thread(subprocess.check_output, command, text=True)
+    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    rights = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] in kinds]
+    for one in rights:
+        kubectl("apply", "--filename=-", manifest=one)
+    (account,) = [one["metadata"]["name"] for one in rights if one["kind"] == "ServiceAccount"]
+    token = kubectl("create", "token", account).strip()
+
+    async def log_in(configuration: Configuration) -> None:
+        await log_in_from_environment(configuration)
+        configuration.cert_file = configuration.key_file = None
+        configuration.api_key["BearerToken"] = f"Bearer {token}"
+
+    configuration = Configuration()
+    await log_in(configuration)
+    operator = ApiClient(configuration, log_in)
+    yield operator
+    await operator.close()
+    for one in rights:
+        kubectl("delete", one["kind"], one["metadata"]["name"])

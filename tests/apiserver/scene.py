@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tokenpace.api import names
@@ -69,3 +70,9 @@ class Scene:
 
 def refused(outcomes: tuple[Outcome, ...]) -> list[str]:
     return [f"{one.action}: {one.message}" for one in outcomes if one.result is not Result.DONE]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await condition():  # noqa: ASYNC110 (the condition is in the server, which sets no event)
+            await asyncio.sleep(0.1)

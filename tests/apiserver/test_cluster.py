@@ -5,20 +5,16 @@ Pods of these Deployments fit no node, so nothing is pulled or started.
 
 import asyncio
 import json
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-import yaml
-from kubernetes.aio.client import Configuration
-from tests.apiserver.scene import Always, Scene, refused
+from tests.apiserver.scene import Always, Scene, refused, until
 
 from tokenpace.api import names
 from tokenpace.cluster.apply import Result, execute
-from tokenpace.cluster.client import ApiClient, ApiError, log_in_from_environment
+from tokenpace.cluster.client import ApiClient, ApiError
 from tokenpace.cluster.kinds import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
@@ -32,8 +28,6 @@ from tokenpace.cluster.mirror import Mirror
 from tokenpace.cluster.observed import without_managed_fields
 
 pytestmark = pytest.mark.apiserver
-
-ROOT = Path(__file__).parents[2]
 
 NOWHERE = {"spec": {"nodeSelector": {"tokenpace.dev/nowhere": "true"}}}
 VARIANT: dict[str, Any] = {
@@ -51,22 +45,9 @@ MINIMAL_SPEC: dict[str, Any] = {
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[ApiClient]:
-    client = await ApiClient.from_environment()
-    yield client
-    await client.close()
-
-
-@pytest.fixture
 async def scene(client: ApiClient, create: Callable[..., str], namespace: str) -> Scene:
     resource = await client.get(LLM_DEPLOYMENTS, namespace, create(variants=[VARIANT]))
     return Scene(client, resource)
-
-
-async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 (the condition is in the server, which sets no event)
-            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
@@ -263,35 +244,7 @@ async def test_everything_goes_when_the_llmdeployment_goes(client: ApiClient, ku
     async def gone() -> bool:
         return not await scene.observed()
 
-    await _until(gone)
-
-
-@pytest.fixture
-async def operator(kubectl: Any, namespace: str) -> AsyncIterator[ApiClient]:
-    """A client with the rights that the chart gives to the operator, and no others."""
-    release = f"rights-{namespace.rsplit('-', 1)[1]}"
-    chart = str(ROOT / "charts" / "tokenpace")
-    command = [ROOT / ".tools/bin/helm", "template", release, chart, f"--namespace={namespace}"]
-    rendered = await asyncio.to_thread(subprocess.check_output, command, text=True)
-    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
-    rights = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] in kinds]
-    for one in rights:
-        kubectl("apply", "--filename=-", manifest=one)
-    (account,) = [one["metadata"]["name"] for one in rights if one["kind"] == "ServiceAccount"]
-    token = kubectl("create", "token", account).strip()
-
-    async def log_in(configuration: Configuration) -> None:
-        await log_in_from_environment(configuration)
-        configuration.cert_file = configuration.key_file = None
-        configuration.api_key["BearerToken"] = f"Bearer {token}"
-
-    configuration = Configuration()
-    await log_in(configuration)
-    operator = ApiClient(configuration, log_in)
-    yield operator
-    await operator.close()
-    for one in rights:
-        kubectl("delete", one["kind"], one["metadata"]["name"])
+    await until(gone)
 
 
 async def test_the_charts_rights_suffice_for_everything_that_is_done(operator: ApiClient, scene: Scene) -> None:
@@ -325,10 +278,10 @@ async def test_a_mirror_follows_the_server(client: ApiClient, kubectl: Any, name
     async with _running(mirror.run()):
         await mirror.wait_synced()
         kubectl("create", "service", "clusterip", "mirrored", "--tcp=80")
-        await _until(there)
+        await until(there)
         assert mirror.objects[namespace, "mirrored"]["kind"] == "Service"
         kubectl("delete", "service", "mirrored")
-        await _until(gone)
+        await until(gone)
 
 
 async def test_the_lease_passes_from_one_operator_to_the_next(client: ApiClient, kubectl: Any, namespace: str) -> None:
@@ -339,7 +292,7 @@ async def test_the_lease_passes_from_one_operator_to_the_next(client: ApiClient,
             return lease.may_write()
 
         async with _running(lease.run()):
-            await _until(held)
+            await until(held)
         await lease.release()
     record = json.loads(kubectl("get", "lease", "passed-on", "--output=json"))["spec"]
     assert ("holderIdentity" in record, record["leaseTransitions"]) == (False, 2)
