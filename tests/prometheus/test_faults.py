@@ -244,13 +244,33 @@ async def test_one_engines_failure_does_not_touch_another(
 class _OtherEngine:
     """A stand-in for a second engine."""
 
+    silent_until_used = False
+
     def __init__(self) -> None:
         self.signals = {"tokens": Signal("other:tokens")}
 
 
 async def test_an_engine_that_cannot_be_read_yet_is_said(fake: FakePrometheus) -> None:
-    answer = await ask(fake.url, frozenset({EngineType.TGI}))
-    assert answer.problem == "metrics of TGI are not supported yet"
+    answer = await ask(fake.url, frozenset({EngineType.CUSTOM}))
+    assert answer.problem == "metrics of Custom are not supported yet"
+
+
+@pytest.mark.parametrize("broken", [status(500), data({"result": [[]]})])
+async def test_not_knowing_who_exports_nothing_is_a_problem_of_the_engines_that_may(
+    fake: FakePrometheus, broken: Reply
+) -> None:
+    fake.reply = lambda handler, query: (broken if "scrape_samples_scraped" in query else healthy)(handler, query)
+    answer = await ask(fake.url, frozenset({EngineType.TGI, EngineType.LLAMA_CPP}))
+    assert answer.problems.keys() == {EngineType.TGI}
+    assert isinstance(answer.samples["team", "chat"], Live)
+
+
+async def test_what_a_pod_exports_outweighs_an_empty_page_beside_it(fake: FakePrometheus) -> None:
+    """A pod of llama.cpp is answered to the question for blank pods, too."""
+    nothing = data({"result": []})
+    fake.reply = lambda handler, query: (nothing if "tgi_" in query else healthy)(handler, query)
+    answer = await ask(fake.url, frozenset({EngineType.TGI, EngineType.LLAMA_CPP}))
+    assert isinstance(answer.samples["team", "chat"], Live)
 
 
 async def test_without_engines_only_the_clock_is_asked(fake: FakePrometheus) -> None:
