@@ -12,7 +12,7 @@ from tokenpace.cli import app
 from tokenpace.controller.lookup import LookupFailedError
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted(set((ROOT / "examples").glob("*.yaml")) - {ROOT / "examples" / "existing-vllm.yaml"})
 RUNNER = CliRunner()
 
 
@@ -21,6 +21,11 @@ def test_render_prints_the_objects_of_an_example(example: Path) -> None:
     result = RUNNER.invoke(app, ["render", str(example)])
     kinds = [document["kind"] for document in yaml.safe_load_all(result.stdout)]
     assert kinds == ["Deployment", "Service", "PodDisruptionBudget"]
+
+
+def test_render_prints_nothing_of_a_workload_that_exists_already() -> None:
+    result = RUNNER.invoke(app, ["render", str(ROOT / "examples" / "existing-vllm.yaml")])
+    assert (result.exit_code, result.stdout) == (0, "")
 
 
 def test_what_render_prints_asks_for_no_replicas() -> None:

@@ -1,11 +1,14 @@
 from typing import Any, cast
 
 from tokenpace.api import names
+from tokenpace.cluster.apply import Target
 from tokenpace.cluster.client import ApiClient
-from tokenpace.controller.mirrors import Mirrors
+from tokenpace.cluster.kinds import DEPLOYMENTS
+from tokenpace.cluster.scale_target import ScaleTarget, ScaleTargets
+from tokenpace.controller.mirrors import Holdings, Mirrors
 
 
-def pod(name: str, created_at: str) -> dict[str, Any]:
+def pod(name: str, created_at: str = "2026-01-01T10:00:00Z") -> dict[str, Any]:
     return {
         "metadata": {
             "namespace": "shop",
@@ -31,3 +34,12 @@ def test_pods_of_a_deleted_namesake_are_not_inherited() -> None:
         }
     }
     assert [one["metadata"]["name"] for one in mirrors.holdings(resource).pods] == ["new"]
+
+
+def test_a_pod_that_a_variant_brings_counts_once_though_it_carries_our_label() -> None:
+    """So that our Service may reach it."""
+    target = Target(DEPLOYMENTS, "shop", "vllm")
+    brought = ScaleTarget(target=target, replicas=1, pods=(pod("theirs"),))
+    holdings = Holdings(deployments=(), others=(), pods=(pod("ours"), pod("theirs")))
+    with_targets = holdings.with_targets(ScaleTargets({"today": brought}))
+    assert [one["metadata"]["name"] for one in with_targets.pods] == ["ours", "theirs"]

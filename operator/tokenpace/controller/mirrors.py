@@ -23,8 +23,13 @@ class Holdings:
     """Workloads that it scales and did not make; their pods are among ``pods``."""
 
     def with_targets(self, targets: ScaleTargets) -> "Holdings":
-        """Return this together with the workloads that variants bring."""
-        return replace(self, targets=targets, pods=self.pods + targets.pods)
+        """Return this together with the workloads that variants bring.
+
+        Their pods may carry our label, so that our Service reaches them: they are not counted twice.
+        """
+        brought = {pod["metadata"]["name"] for pod in targets.pods}
+        made = tuple(pod for pod in self.pods if pod["metadata"]["name"] not in brought)
+        return replace(self, targets=targets, pods=made + targets.pods)
 
 
 class Mirrors:

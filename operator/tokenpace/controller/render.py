@@ -12,6 +12,8 @@ from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_sp
 def render(text: str) -> list[dict[str, Any]]:
     """Return the objects of every LLMDeployment in a YAML text, in the order of the text.
 
+    One whose variants all bring their own workloads has none.
+
     Raises:
         ManifestError: not YAML, not an LLMDeployment, or one that cannot be run.
     """
@@ -19,6 +21,8 @@ def render(text: str) -> list[dict[str, Any]]:
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
         raise ManifestError(f"the manifest is not YAML: {error}") from error
+    if not documents:
+        raise ManifestError("the manifest holds no LLMDeployment")
     objects: list[dict[str, Any]] = []
     for document in documents:
         if not isinstance(document, dict) or (document.get("apiVersion"), document.get("kind")) != (API_VERSION, KIND):
@@ -26,6 +30,4 @@ def render(text: str) -> list[dict[str, Any]]:
         if not isinstance(document.get("metadata"), dict) or "name" not in document["metadata"]:
             raise ManifestError("metadata.name: must be specified")
         objects += desired_objects(document, runnable_spec(parse_spec(document)))
-    if not objects:
-        raise ManifestError("the manifest holds no LLMDeployment")
     return objects
