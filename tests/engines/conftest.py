@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -42,3 +43,39 @@ def start(specify: Specify) -> Start:
         return Launch(spec=spec, variant=variant, source=source, image=image)
 
     return started
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A rendered pod, and what its engine is told."""
+
+    pod: dict[str, Any]
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        (engine,) = (one for one in self.pod["containers"] if one["name"] == "engine")
+        assert isinstance(engine, dict)
+        return engine
+
+    def flag(self, name: str) -> str | None:
+        """Return the value after a flag; None without it. A flag is there once."""
+        args = self.engine["args"]
+        assert args.count(name) <= 1
+        return args[args.index(name) + 1] if name in args else None
+
+    def variable(self, name: str) -> Any:
+        """Return a variable's value, or where it is from; None without it."""
+        found = {one["name"]: one.get("value", one.get("valueFrom")) for one in self.engine["env"]}
+        return found.get(name)
+
+
+@pytest.fixture
+def render(start: Start) -> Callable[..., Rendered]:
+    """Return the pod of such a spec."""
+
+    def rendered(**fields: Any) -> Rendered:
+        launch = start(**fields)
+        assert launch.variant.engine is not None
+        return Rendered(ADAPTERS[launch.variant.engine.type].pod_template(launch)["spec"])
+
+    return rendered

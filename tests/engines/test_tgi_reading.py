@@ -1,0 +1,121 @@
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenpace.engines.tgi import TextGenerationInference
+from tokenpace.engines.window import Scrape, Window
+from tokenpace.planning.observation import Reading
+
+EXPOSITIONS: Final = Path(__file__).parents[1] / "expositions"
+SIGNALS: Final = TextGenerationInference().signals
+AT_WORK: Final = {
+    "sequence_steps": 1000.0,
+    "further_tokens": 0.0,
+    "prompts": 10.0,
+    "prompt_tokens": 500.0,
+    "ended": 8.0,
+    "ended_tokens": 900.0,
+    "prefills": 10.0,
+    "prefill_seconds": 1.0,
+    "decodes": 500.0,
+    "decode_seconds": 10.0,
+    "running": 2.0,
+    "waiting": 1.0,
+}
+ENDED: Final = {"prompts": 10.0, "ended": 8.0, "ended_tokens": 900.0, "ended_seconds": 30.0, "queued_seconds": 3.0}
+
+
+def read(*scrapes: tuple[float, dict[str, float]]) -> Reading:
+    reading = TextGenerationInference().read(Window(tuple(Scrape(at, values) for at, values in scrapes)))
+    assert reading is not None
+    return reading
+
+
+def exported(name: str) -> set[str]:
+    lines = (EXPOSITIONS / f"tgi-3.3.6-{name}.txt").read_text().splitlines()
+    return {line.split()[0] for line in lines if line and not line.startswith("#")}
+
+
+def test_the_router_exported_every_signal_of_work_that_it_had() -> None:
+    """No prefill joined a running batch in the recorded run."""
+    wanted = {name: signal for name, signal in SIGNALS.items() if name != "chunkings"}
+    series = exported("router-v3")
+    for signal in wanted.values():
+        labels = ",".join(f'{label}="{value}"' for label, value in signal.labels.items())
+        assert (f"{signal.metric}{{{labels}}}" if labels else signal.metric) in series
+
+
+def test_the_llama_cpp_backend_exported_neither_a_queue_nor_a_batch() -> None:
+    series = exported("llamacpp-backend")
+    assert not {SIGNALS[name].metric for name in ("waiting", "running", "sequence_steps")} & series
+    assert {SIGNALS[name].metric for name in ENDED} <= series
+
+
+def test_tokens_of_a_request_count_before_it_ends() -> None:
+    reading = read((0.0, AT_WORK), (10.0, {**AT_WORK, "sequence_steps": 1400.0}))
+    assert reading.generated_tokens_per_second == 40.0
+    assert reading.tokens_per_completion is None
+
+
+def test_tokens_that_speculation_adds_to_a_step_count() -> None:
+    after = {**AT_WORK, "sequence_steps": 1400.0, "further_tokens": 100.0}
+    assert read((0.0, AT_WORK), (10.0, after)).generated_tokens_per_second == 50.0
+
+
+def test_without_prefill_a_token_takes_a_step() -> None:
+    after = {**AT_WORK, "sequence_steps": 1400.0, "decodes": 700.0, "decode_seconds": 14.0}
+    assert read((0.0, AT_WORK), (10.0, after)).seconds_per_output_token == pytest.approx(0.02)
+
+
+def test_steps_that_take_longer_than_the_window_still_have_a_price() -> None:
+    """A prefill of 20 s, most of it before the window, is counted when it ends."""
+    after = {
+        **AT_WORK,
+        "sequence_steps": 1400.0,
+        "prefill_seconds": 21.0,
+        "decodes": 700.0,
+        "decode_seconds": 14.0,
+    }
+    assert read((0.0, AT_WORK), (10.0, after)).seconds_per_output_token == pytest.approx(24 / 200)
+
+
+def test_a_counter_that_was_not_used_yet_began_at_zero() -> None:
+    before = {"prompts": 1.0, "prompt_tokens": 50.0, "waiting": 1.0}
+    reading = read((0.0, before), (10.0, {**before, "sequence_steps": 200.0, "running": 1.0}))
+    assert reading.generated_tokens_per_second == 20.0
+    assert reading.running_streams == 0.5
+
+
+def test_a_newest_scrape_that_is_not_whole_yet_is_left_out() -> None:
+    after = {**AT_WORK, "sequence_steps": 1400.0}
+    half_stored = {"sequence_steps": 1800.0, "running": 2.0}
+    assert read((0.0, AT_WORK), (10.0, after), (20.0, half_stored)) == read((0.0, AT_WORK), (10.0, after))
+
+
+def test_a_server_that_restarted_and_was_not_used_since_has_lost_nothing_but_its_streams() -> None:
+    reading = read((0.0, AT_WORK), (10.0, {**AT_WORK, "sequence_steps": 1400.0}), (20.0, dict.fromkeys(AT_WORK, 0.0)))
+    assert reading.generated_tokens_per_second == 20.0
+    assert reading.waiting_requests == 0
+
+
+def test_streams_and_queue_of_the_llama_cpp_backend_are_the_time_that_its_requests_took() -> None:
+    after = {**ENDED, "ended": 10.0, "ended_tokens": 1200.0, "ended_seconds": 50.0, "queued_seconds": 8.0}
+    reading = read((0.0, ENDED), (10.0, after))
+    assert (reading.running_streams, reading.waiting_requests) == (2.0, 0.5)
+    assert reading.seconds_per_output_token == pytest.approx(20 / 300)
+    assert reading.tokens_per_completion == 150.0
+
+
+FINITE = st.floats(min_value=-1e300, max_value=1e300)
+SCRAPES = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(SIGNALS, FINITE)), max_size=5)
+
+
+@given(SCRAPES)
+def test_no_values_make_reading_fail(values: list[dict[str, float]]) -> None:
+    window = Window(tuple(Scrape(float(at), seen) for at, seen in enumerate(values)))
+    reading = TextGenerationInference().read(window)
+    assert reading is None or not reading.generated_tokens_per_second < 0
+    assert reading is None or reading.seconds_per_output_token is None or not reading.seconds_per_output_token <= 0
