@@ -94,22 +94,56 @@ async def test_a_change_of_its_replicas_is_an_event(operator: Operator, resource
     assert [body["message"].split(". ")[0] for body in told] == ["vllm: 1 to 2 replicas"]
 
 
+def hold_back(body: dict[str, Any], why: str) -> None:
+    """Pause a resource, or ask it for advice alone."""
+    if why == "Paused":
+        body["metadata"]["annotations"] = {PAUSED_ANNOTATION: "true"}
+    else:
+        body["spec"]["scaling"] = {"mode": why}
+
+
 @pytest.mark.usefixtures("theirs")
-@pytest.mark.parametrize(
-    "held_back",
-    [
-        pytest.param({"annotations": {PAUSED_ANNOTATION: "true"}}, id="paused"),
-        pytest.param({}, id="Advisory"),
-    ],
-)
-async def test_it_is_only_looked_at_where_nothing_may_be_changed(
-    operator: Operator, resource: Any, held_back: dict[str, Any]
+@pytest.mark.parametrize("why", ["Paused", "Advisory"])
+async def test_where_nothing_may_be_changed_every_variant_is_looked_at_and_told(
+    operator: Operator, resource: Any, why: str
 ) -> None:
-    body = bring(operator, resource, **held_back)
-    if not held_back:
-        body["spec"]["scaling"] = {"mode": "Advisory"}
-    await operator.ticks(2)
-    assert (replicas(operator), status(operator)["readyReplicas"]) == (1, 1)
+    body = declare(operator.fake, resource)
+    body["spec"]["variants"] = [copy.deepcopy(TODAY)] + [
+        one | {"quality": "90"} for one in copy.deepcopy(resource["spec"]["variants"])
+    ]
+    hold_back(body, why)
+    before = set(operator.fake.objects)
+    await operator.ticks(3)
+    made = {key for key in operator.fake.objects.keys() - before if key[0] != EVENTS}
+    seen = {one["name"]: one["ready"] for one in status(operator)["variants"]}
+    assert (made, replicas(operator), seen) == (set(), 1, {"today": 1, "q8": 0, "q4": 0})
+    assert operator.condition("Progressing")["reason"] == why
+
+
+@pytest.mark.usefixtures("theirs")
+async def test_advice_says_what_would_be_done_to_it(operator: Operator, resource: Any) -> None:
+    hold_back(bring(operator, resource), "Advisory")
+    await operator.ticks(3)
+    labels = {"namespace": "shop", "name": "chat", "variant": "today"}
+    desired = operator.metrics.registry.get_sample_value("tokenpace_desired_replicas", labels)
+    assert (status(operator)["lastDecision"]["action"], desired) == ("would scale today from 1 to 2", 2)
+
+
+@pytest.mark.usefixtures("theirs")
+async def test_with_advice_alone_ready_is_what_serves(operator: Operator, resource: Any) -> None:
+    hold_back(bring(operator, resource), "Advisory")
+    await operator.ticks()
+    assert operator.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.usefixtures("theirs")
+async def test_once_it_is_no_longer_paused_it_is_scaled(operator: Operator, resource: Any) -> None:
+    hold_back(bring(operator, resource), "Paused")
+    await operator.ticks()
+    paused = replicas(operator)
+    del operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["metadata"]["annotations"]
+    await operator.ticks()
+    assert (paused, replicas(operator)) == (1, 2)
 
 
 async def test_one_that_does_not_exist_is_told_and_its_neighbour_served(operator: Operator, resource: Any) -> None:
