@@ -38,6 +38,7 @@ def theirs(operator: Operator) -> dict[str, Any]:
     metadata = {
         "namespace": "shop",
         "name": "vllm-5d9c7-x",
+        "uid": "uid-of-vllm-5d9c7-x",
         "creationTimestamp": "2026-11-23T10:00:00Z",
         "labels": {"app": "vllm", "pod-template-hash": "5d9c7"},
     }
