@@ -65,6 +65,22 @@ def test_only_whole_scrapes_are_complete() -> None:
     assert window.complete({"tokens", "running"}).scrapes == window.scrapes[1:]
 
 
+def test_what_is_exported_from_its_first_use_on_was_zero_before() -> None:
+    window = window_of({"requests": 1.0}, {"requests": 2.0, "tokens": 7.0}).from_first_use({"requests", "tokens"})
+    assert increase(window, "tokens") == 7.0
+
+
+def test_a_scrape_without_any_of_the_signals_says_nothing() -> None:
+    window = window_of({"other": 1.0}, {"tokens": 5.0})
+    assert window.from_first_use({"tokens"}).scrapes == window.scrapes[1:]
+
+
+def test_the_newest_scrape_is_left_out_until_it_has_as_many_signals_as_the_one_before() -> None:
+    whole, part = {"requests": 1.0, "tokens": 5.0}, {"requests": 2.0}
+    assert window_of(whole, part).from_first_use({"requests", "tokens"}).scrapes == window_of(whole).scrapes
+    assert len(window_of(whole, part, part).from_first_use({"requests", "tokens"}).scrapes) == 3
+
+
 @given(st.lists(st.fixed_dictionaries({"tokens": st.floats(0, 1e300), "requests": st.floats(0, 1e300)}), max_size=6))
 def test_no_counter_ever_decreases(values: list[dict[str, float]]) -> None:
     assert increase(window_of(*values), "tokens") >= 0
