@@ -10,8 +10,10 @@ from tokenpace.api.reasons import DecisionReason, ProgressingReason, ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import Condition, LLMDeploymentStatus, SpeedSource
 from tokenpace.cluster.apply import Create, Outcome, Result
+from tokenpace.controller.recollection import keep
 from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.planning.decision import Finding, Indicators, Plan, VariantSpeed, Verdict
+from tokenpace.planning.memory import Memory
 from tokenpace.planning.observation import Missing, Observation, Pod
 
 NOW = 1_795_000_000.0
@@ -71,7 +73,7 @@ def facts(*pods: Pod, replicas: int = 2, wanted: int = 2, **changes: Any) -> Fac
         declared=SPEC,
         observation=observation,
         plan=plan,
-        learned={},
+        kept=keep(Memory()),
         refusals=(),
         outdated=(),
         hands_off=None,

@@ -131,3 +131,6 @@ class EventReason(StrEnum):
     """Reasons of Events that are not a decision's or a condition's own."""
 
     SCALED = "Scaled"
+    SWITCH_BEGUN = "SwitchBegun"
+    SWITCH_DONE = "SwitchDone"
+    SWITCH_ROLLED_BACK = "SwitchRolledBack"

@@ -188,7 +188,8 @@ class LLMDeploymentStatus(ApiModel):
         default=None, description="Label selector of the pods, for the scale subresource."
     )
     variant: DnsLabel | None = Field(
-        default=None, description="The variant that serves; where there are several, the one with most replicas."
+        default=None,
+        description="The variant that serves; while several do, the one with most replicas, the better one of equals.",
     )
     tokens_per_second: FleetSpeeds | None = Field(
         default=None, description="What the fleet does and what is asked of it. What is not known is absent."
@@ -200,7 +201,9 @@ class LLMDeploymentStatus(ApiModel):
         json_schema_extra=LIST_MAP_BY_NAME,
     )
     quality: PercentString | None = Field(
-        default=None, description="Quality of what is served now, in per cent of the reference."
+        default=None,
+        description="Quality of what is served now, in per cent of the reference; while several variants serve, that "
+        "of the worst: no answer is worse.",
     )
     slo: ObjectiveStatus | None = Field(default=None, description="How the objective stands over its window.")
     degraded: DegradedStatus | None = Field(

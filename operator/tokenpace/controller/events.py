@@ -8,12 +8,13 @@ from typing import Any
 
 from tokenpace.api.conditions import ConditionType
 from tokenpace.api.names import API_VERSION, KIND
-from tokenpace.api.reasons import EventReason
-from tokenpace.api.status import ConditionStatus, LLMDeploymentStatus
+from tokenpace.api.reasons import EventReason, ProgressingReason
+from tokenpace.api.status import Condition, ConditionStatus, LLMDeploymentStatus
 from tokenpace.cluster.apply import Outcome, Result, Scale
 
 _BAD_WHEN_FALSE = frozenset({ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_FEASIBLE})
 _BAD_WHEN_TRUE = frozenset({ConditionType.SCALING_LIMITED, ConditionType.TRAFFIC_UNBALANCED})
+_HANDS_OFF = frozenset({ProgressingReason.PAUSED, ProgressingReason.ADVISORY})
 _MAX_MESSAGE_LENGTH = 1024
 """Limit of `core/v1 Event.message`."""
 
@@ -55,6 +56,29 @@ def turns(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tuple[
         if turned or first_and_bad:
             found.append(Happening(condition.reason, f"{condition.type}: {condition.message}", warning=bad))
     return tuple(found)
+
+
+def switching(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tuple[Happening, ...]:
+    """Return that a switch between variants has begun, is done or was rolled back, if it just has.
+
+    While nothing may be touched there are only intentions.
+    """
+    before, now = _progressing(previous), _progressing(current)
+    was = before.reason if before else None
+    if now is None or now.reason == was or _HANDS_OFF.intersection((was, now.reason)):
+        return ()
+    if now.reason == ProgressingReason.SWITCHING:
+        return (Happening(EventReason.SWITCH_BEGUN, now.message, warning=False),)
+    if now.reason == ProgressingReason.ROLLED_BACK:
+        return (Happening(EventReason.SWITCH_ROLLED_BACK, now.message, warning=True),)
+    if was == ProgressingReason.SWITCHING:
+        why = current.last_decision.message if current.last_decision else now.message
+        return (Happening(EventReason.SWITCH_DONE, f"{current.variant or 'Nothing'} serves. {why}", warning=False),)
+    return ()
+
+
+def _progressing(status: LLMDeploymentStatus) -> Condition | None:
+    return next((one for one in status.conditions if one.type == ConditionType.PROGRESSING), None)
 
 
 def event_body(resource: Mapping[str, Any], happening: Happening, now_seconds: float) -> dict[str, Any]:

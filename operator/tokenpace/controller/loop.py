@@ -22,18 +22,21 @@ from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
 from tokenpace.cluster.objects import batch_limits, desired_objects, outdated_variants, pins_of, template_hashes
 from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
+from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
-from tokenpace.controller.events import scalings, turns
+from tokenpace.controller.events import Happening, scalings, switching, turns
 from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.observe import observe
-from tokenpace.controller.recollection import learned_speeds, recall
+from tokenpace.controller.recollection import keep, recall
 from tokenpace.controller.report import Facts, Refusal, build_status, ready_by_variant, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.plan import plan
+from tokenpace.probing.outcome import Outcome as CanaryOutcome
+from tokenpace.probing.outcome import Unknown
 from tokenpace.prometheus.client import Prometheus
 from tokenpace.prometheus.samples import MetricsAnswer
 from tokenpace.telemetry.metrics import Decided, OperatorMetrics
@@ -94,6 +97,7 @@ class Loop:
         self._monotonic = monotonic
         self.mirrors = Mirrors(client, on_change=self._on_change)
         self._scale_targets = ScaleTargetReader(client)
+        self._canaries = Canaries(on_result=self._on_canary)
         self._reporter = Reporter(
             client,
             lease,
@@ -120,6 +124,12 @@ class Loop:
         if self._acted:
             self.wake()
 
+    def _on_canary(self, outcome: CanaryOutcome) -> None:
+        """Tick again when a pod has shown something: a switch waits for it."""
+        self._metrics.canaries.labels(result=type(outcome).__name__).inc()
+        if not isinstance(outcome, Unknown):
+            self.wake()
+
     async def run(self) -> None:
         """Tick until cancelled. Nothing is planned or written before every mirror is complete and the lease is held."""
         while True:
@@ -131,6 +141,7 @@ class Loop:
             else:
                 # What this operator remembers and shows is of no use while another one is at work.
                 self._memories.clear()
+                self._canaries.forget_all_but(())
                 self._metrics.fleet.replace(())
             self.last_pass_monotonic_seconds = self._monotonic()
             await self._pause(self._settings.tick_seconds if may_act else _STANDBY_SECONDS)
@@ -168,6 +179,7 @@ class Loop:
         uids = {resource["metadata"]["uid"] for resource in resources}
         for remembered in (self._memories, self._decisions, self._failures):
             _keep_only(remembered, uids)
+        self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
 
     def _note(self, problem: str | None) -> None:
@@ -249,10 +261,12 @@ class Loop:
             hashes={**template_hashes(desired), **holdings.targets.template_hashes},
             slots=batch_limits(one.spec, desired),
             engines=_engines_of(one.spec),
+            canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
         )
         made, memory = plan(one.spec, observation, one.memory, now)
         self._memories[one.uid] = memory
+        self._ask(one, holdings, made)
         observed = (*holdings.deployments, *holdings.others)
         needed = difference(one.resource, desired, observed, made.fleet) + holdings.targets.actions(made.fleet)
         actions = () if one.hands_off is not None else needed
@@ -265,15 +279,28 @@ class Loop:
             declared=one.declared,
             observation=observation,
             plan=made,
-            learned=learned_speeds(memory),
+            kept=keep(memory),
             refusals=refusals_of(outcomes),
             outdated=outdated_variants(one.resource, one.spec, pins),
             hands_off=one.hands_off,
         )
+        await self._report(one, facts, scalings(outcomes, made.message), now)
+        failures = {name: setback.failures for name, setback in memory.setbacks.items()}
+        return Decided(metadata["namespace"], metadata["name"], made, ready_by_variant(observation), failures)
+
+    def _ask(self, one: Readable, holdings: Holdings, made: Plan) -> None:
+        """Let the pods be asked for a generation that the plan wants to see, unless nothing may be touched."""
+        wanted = made.canaries if one.hands_off is None else frozenset()
+        present = {pod["metadata"]["uid"] for pod in holdings.pods}
+        self._canaries.ask(one.uid, present, questions(one.spec, holdings.pods, wanted))
+
+    async def _report(self, one: Readable, facts: Facts, scaled: tuple[Happening, ...], now: float) -> None:
+        """Write what is to be told, and count the switches in it."""
         status = build_status(facts, one.status, now)
-        happened = scalings(outcomes, made.message) + turns(one.status, status)
-        await self._reporter.report(one.resource, status, happened, now)
-        return Decided(metadata["namespace"], metadata["name"], made, ready_by_variant(observation))
+        switched = switching(one.status, status)
+        for happening in switched:
+            self._metrics.switches.labels(result=happening.reason).inc()
+        await self._reporter.report(one.resource, status, (*switched, *scaled, *turns(one.status, status)), now)
 
     def _record(self, metadata: Mapping[str, Any], made: Plan, outcomes: tuple[Outcome, ...]) -> None:
         """Log a decision that is new with every number it rests on, and count what was done and what failed."""

@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from tokenpace.api.variant import EngineType
+from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.observed import observed_pod, observed_replicas
 from tokenpace.controller.mirrors import Holdings
-from tokenpace.planning.observation import Idle, Live, Observation, Pod
+from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod
+from tokenpace.probing.outcome import Failed, Outcome, Passed, Slow, Unknown
 from tokenpace.prometheus.samples import MetricsAnswer, sample_of
 
 
@@ -18,6 +20,7 @@ def observe(
     hashes: Mapping[str, str],
     slots: Mapping[str, int],
     engines: Collection[EngineType],
+    canaries: Mapping[str, Outcome],
     tick_seconds: float,
 ) -> Observation:
     """Return one LLMDeployment as it is.
@@ -29,6 +32,7 @@ def observe(
         hashes: by variant, the hash of the inputs that new pods get.
         slots: by variant, how many requests such a new pod works on at once.
         engines: of the variants in the spec; what Prometheus could not say of others is no problem here.
+        canaries: what pods have shown when they were asked for a generation, by their UID.
         tick_seconds: interval of the loop.
     """
     # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
@@ -38,12 +42,35 @@ def observe(
         replicas={**observed_replicas(holdings.deployments), **holdings.targets.replicas},
         template_hashes=hashes,
         pods=tuple(
-            _with_slots(observed_pod(pod, sample_of(answer.samples, namespace, pod["metadata"]["name"])), hashes, slots)
+            _with_canary(_with_slots(_seen(pod, answer), hashes, slots), canaries.get(pod["metadata"]["uid"]))
             for pod in holdings.pods
         ),
         metrics_problem="; ".join(dict.fromkeys(problems)) or None,
         tick_seconds=tick_seconds,
     )
+
+
+def _seen(pod: Object, answer: MetricsAnswer) -> Pod:
+    metadata = pod["metadata"]
+    return observed_pod(pod, sample_of(answer.samples, metadata["namespace"], metadata["name"]))
+
+
+def _with_canary(pod: Pod, outcome: Outcome | None) -> Pod:
+    """Return a pod with what its canary has shown.
+
+    One that is slow while it generates for clients waits behind them, which says nothing about it.
+    """
+    match outcome:
+        case Passed():
+            return replace(pod, canary=Canary.PASSED)
+        case Slow(message) if isinstance(pod.sample, Live) and pod.sample.reading.generated_tokens_per_second > 0:
+            return replace(pod, canary_message=message)
+        case Failed(message) | Slow(message):
+            return replace(pod, canary=Canary.FAILED, canary_message=message)
+        case Unknown(message):
+            return replace(pod, canary_message=message)
+        case None:
+            return pod
 
 
 def _with_slots(pod: Pod, hashes: Mapping[str, str], slots: Mapping[str, int]) -> Pod:

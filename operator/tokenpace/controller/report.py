@@ -1,18 +1,17 @@
 """The status of one LLMDeployment, from what was seen, planned and done. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tokenpace.api.conditions import ConditionType, merge_conditions
 from tokenpace.api.names import selector_text
-from tokenpace.api.reasons import DegradedReason, ProgressingReason, ReadyReason, SupportReason
+from tokenpace.api.reasons import ProgressingReason, ReadyReason, SupportReason
 from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import (
     FleetSpeeds,
     LastDecision,
-    LearnedSpeed,
     LLMDeploymentStatus,
     VariantStatus,
     speed,
@@ -20,6 +19,7 @@ from tokenpace.api.status import (
 from tokenpace.api.support import unsupported_fields
 from tokenpace.cluster.apply import Outcome, Result
 from tokenpace.controller.advice import advised_action
+from tokenpace.controller.recollection import Kept
 from tokenpace.planning.decision import Finding, Plan, Verdict
 from tokenpace.planning.observation import Observation
 
@@ -42,7 +42,8 @@ class Facts:
     """The whole spec, with the parts that this version does not act on."""
     observation: Observation
     plan: Plan
-    learned: Mapping[str, LearnedSpeed]
+    kept: Kept
+    """What of the planner's memory outlives a restart."""
     refusals: Sequence[Refusal]
     outdated: Sequence[str]
     """Variants whose pods this version of the operator would render otherwise than they are."""
@@ -88,14 +89,15 @@ def build_status(facts: Facts, previous: LLMDeploymentStatus, now_seconds: float
     now = datetime.fromtimestamp(now_seconds, UTC)
     ready = ready_by_variant(facts.observation)
     indicators = facts.plan.indicators
-    serving = max(ready, key=lambda name: ready[name], default=None)
-    quality = {variant.name: variant.quality for variant in facts.declared.variants}
+    serving = [name for name, count in ready.items() if count > 0]
+    quality = {variant.name: variant.quality for variant in facts.declared.ladder}
+    known = [quality[name] for name in serving if name in quality]
     return LLMDeploymentStatus(
         observed_generation=facts.generation,
         replicas=sum(facts.observation.replicas.values()),
         ready_replicas=sum(ready.values()),
         selector=selector_text(facts.name),
-        variant=serving if serving and ready[serving] else None,
+        variant=max(serving, key=lambda name: (ready[name], quality.get(name, 0), name), default=None),
         tokens_per_second=FleetSpeeds(
             demand=speed(indicators.demand_tokens_per_second),
             served=speed(indicators.served_tokens_per_second),
@@ -103,7 +105,10 @@ def build_status(facts: Facts, previous: LLMDeploymentStatus, now_seconds: float
             stream=speed(indicators.stream_tokens_per_second),
         ),
         variants=tuple(_variant(name, facts, ready) for name in sorted({*quality, *facts.observation.replicas})),
-        quality=quality.get(serving) if serving and ready[serving] else None,
+        quality=min(known, default=None),
+        degraded=facts.kept.degraded,
+        switched_at=facts.kept.switched_at,
+        outlook=facts.plan.outlook,
         last_decision=_last_decision(facts, previous.last_decision, now),
         conditions=merge_conditions(
             previous.conditions, _findings(facts, ready), observed_generation=facts.generation, now=now
@@ -143,7 +148,8 @@ def _variant(name: str, facts: Facts, ready: Mapping[str, int]) -> VariantStatus
         capacity=speed(known.capacity_tokens_per_second) if known else None,
         source=known.source if known and known.capacity_tokens_per_second is not None else None,
         lead_seconds=round(known.lead_seconds) if known else None,
-        learned=facts.learned.get(name),
+        learned=facts.kept.learned.get(name),
+        setback=facts.kept.setbacks.get(name),
     )
 
 
@@ -170,7 +176,7 @@ def _findings(facts: Facts, ready: Mapping[str, int]) -> dict[ConditionType, Fin
         ConditionType.SCALING_LIMITED: plan.scaling_limited,
         ConditionType.TRAFFIC_UNBALANCED: plan.traffic_unbalanced,
         ConditionType.PROGRESSING: _progressing(facts, ready),
-        ConditionType.DEGRADED: _degraded(facts, ready),
+        ConditionType.DEGRADED: plan.degraded,
         ConditionType.NOT_YET_SUPPORTED: _not_yet_supported(facts.declared),
     }
 
@@ -192,20 +198,30 @@ def _ready(facts: Facts, ready: Mapping[str, int]) -> Finding:
 def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:
     if facts.hands_off is not None:
         return Finding(Verdict.FALSE, facts.hands_off, _HANDS_OFF[facts.hands_off])
-    troubles = sorted({f"{pod.name}: {pod.trouble}" for pod in facts.observation.pods if pod.trouble})
+    troubles = "; ".join(sorted({f"{pod.name}: {pod.trouble}" for pod in facts.observation.pods if pod.trouble}))
+    progress = facts.plan.progress
+    if progress is not None:
+        return replace(progress, message=f"{progress.message} {troubles}".strip()[:1000])
     if troubles:
-        return Finding(Verdict.TRUE, ProgressingReason.PODS_IN_TROUBLE, "; ".join(troubles)[:1000])
-    missing = {
-        name: wanted - ready.get(name, 0) for name, wanted in facts.plan.fleet.items() if wanted > ready.get(name, 0)
-    }
+        return Finding(Verdict.TRUE, ProgressingReason.PODS_IN_TROUBLE, troubles[:1000])
+    return _outstanding(facts, ready) or _settled(facts, ready)
+
+
+def _outstanding(facts: Facts, ready: Mapping[str, int]) -> Finding | None:
+    """Return what the fleet still lacks, or has too much of; None where it is as decided."""
+    fleet = facts.plan.fleet
+    missing = {name: wanted - ready.get(name, 0) for name, wanted in fleet.items() if wanted > ready.get(name, 0)}
     if missing:
         return Finding(
             Verdict.TRUE, ProgressingReason.REPLICAS_STARTING, f"Waiting for replicas to serve ({fleet_text(missing)})."
         )
-    if any(pod.terminating for pod in facts.observation.pods) or any(
-        count > facts.plan.fleet.get(name, 0) for name, count in ready.items()
-    ):
+    surplus = any(count > fleet.get(name, 0) for name, count in ready.items())
+    if surplus or any(pod.terminating for pod in facts.observation.pods):
         return Finding(Verdict.TRUE, ProgressingReason.REPLICAS_STOPPING, "Waiting for replicas to drain and go.")
+    return None
+
+
+def _settled(facts: Facts, ready: Mapping[str, int]) -> Finding:
     if facts.outdated:
         message = (
             f"Pods of {', '.join(facts.outdated)} are as an earlier version of the operator made them, so that its "
@@ -213,16 +229,6 @@ def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:
         )
         return Finding(Verdict.FALSE, ProgressingReason.TEMPLATE_OUTDATED, message)
     return Finding(Verdict.FALSE, ProgressingReason.SETTLED, f"The fleet is as decided ({fleet_text(ready)}).")
-
-
-def _degraded(facts: Facts, ready: Mapping[str, int]) -> Finding:
-    best = facts.declared.ladder[0].name
-    below = sorted(name for name, count in ready.items() if count and name != best)
-    if below:
-        return Finding(
-            Verdict.TRUE, DegradedReason.BELOW_BEST_VARIANT, f"{', '.join(below)} serves below the best variant {best}."
-        )
-    return Finding(Verdict.FALSE, DegradedReason.BEST_VARIANT, f"Nothing below the best variant {best} serves.")
 
 
 def _not_yet_supported(spec: LLMDeploymentSpec) -> Finding:

@@ -7,7 +7,7 @@ of them. Conditions and the fleet are written at once; what only says the same w
 from collections.abc import Mapping
 from typing import Any
 
-_NUMBERS = frozenset({"tokensPerSecond", "quality", "slo"})
+_NUMBERS = frozenset({"tokensPerSecond", "quality", "slo", "degraded", "outlook"})
 _VARIANT_NUMBERS = frozenset({"capacity", "source", "leadSeconds", "learned"})
 _SENTENCES = frozenset({"message", "time", "lastTransitionTime", "observedGeneration"})
 

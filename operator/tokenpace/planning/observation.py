@@ -92,7 +92,7 @@ class Pod:
     """Why it cannot start, in the cluster's words (Unschedulable, ImagePullBackOff ...), if it cannot."""
     canary: Canary = Canary.UNTRIED
     canary_message: str | None = None
-    """What a canary that failed has shown."""
+    """What a canary that has not passed has shown."""
 
     @property
     def serving(self) -> bool:

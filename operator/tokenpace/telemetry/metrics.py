@@ -5,7 +5,7 @@ remember to delete: a resource that is gone has no series at the next scrape.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -25,6 +25,8 @@ class Decided:
     name: str
     plan: Plan
     ready: Mapping[str, int]
+    setbacks: Mapping[str, int] = field(default_factory=dict)
+    """How often in a row a variant could not take over, by variant."""
 
 
 class FleetCollector(Collector):
@@ -41,6 +43,7 @@ class FleetCollector(Collector):
         """Yield the gauges; a number that is not known has no sample, for it is not zero."""
         yield from self._speeds()
         yield from self._replicas()
+        yield from self._setbacks()
         yield from self._verdicts()
 
     def _speeds(self) -> Iterator[GaugeMetricFamily]:
@@ -72,6 +75,17 @@ class FleetCollector(Collector):
         yield desired
         yield ready
 
+    def _setbacks(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "tokenpace_setbacks",
+            "How often in a row a variant could not take over; absent where nothing went wrong",
+            labels=(*_RESOURCE, "variant"),
+        )
+        for one in self._decided:
+            for variant, failures in one.setbacks.items():
+                family.add_metric((one.namespace, one.name, variant), failures)
+        yield family
+
     def _verdicts(self) -> Iterator[GaugeMetricFamily]:
         for attribute, text in (
             ("slo_met", "1 while the SLO is met, 0 while it is not; absent while that is unknown"),
@@ -97,6 +111,18 @@ class OperatorMetrics:
             "tokenpace_decisions",
             "Changes of a workload's replicas that were carried out, by the reason of the decision",
             ("reason",),
+            registry=self.registry,
+        )
+        self.switches = Counter(
+            "tokenpace_switches",
+            "Switches between variants that began, were done or were rolled back, by that",
+            ("result",),
+            registry=self.registry,
+        )
+        self.canaries = Counter(
+            "tokenpace_canaries",
+            "Generations that single pods were asked for, by what they showed",
+            ("result",),
             registry=self.registry,
         )
         self.tick_seconds = Histogram(

@@ -1,0 +1,140 @@
+"""Canaries in the background: what each pod's real generation has shown, without delaying a tick.
+
+Nothing of this outlives the process: a canary is asked for again, and costs a pod eight tokens.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from tokenpace.api.names import VARIANT_LABEL
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.variant import Variant
+from tokenpace.engines.registry import ADAPTERS
+from tokenpace.probing.canary import try_generation
+from tokenpace.probing.outcome import Failed, Outcome, Passed, Unknown
+from tokenpace.probing.question import Question
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_ONCE: Final = 4
+RETRY_SECONDS: Final = 10.0
+"""Least time between a canary that showed nothing for certain and the next one of the same pod."""
+
+_IMPLAUSIBLE_SHARE: Final = 0.1
+"""A stream at a tenth of the speed that is promised or expected is no load and no noise: the hardware is not used."""
+
+
+@dataclass(slots=True)
+class _Trial:
+    """What is known of one pod."""
+
+    owner: str
+    task: asyncio.Task[None]
+    outcome: Outcome | None = None
+    ended_at_seconds: float = 0.0
+
+
+class Canaries:
+    """Asks pods for a generation, a few at a time, and keeps what they showed for as long as they are there."""
+
+    def __init__(
+        self,
+        *,
+        on_result: Callable[[Outcome], None],
+        try_generation: Callable[[Question], Awaitable[Outcome]] = try_generation,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_result = on_result
+        self._try = try_generation
+        self._monotonic = monotonic
+        self._gate = asyncio.Semaphore(MOST_AT_ONCE)
+        self._trials: dict[str, _Trial] = {}
+        """By the pod's UID."""
+
+    def outcomes(self, owner: str) -> Mapping[str, Outcome]:
+        """Return what the pods of an LLMDeployment have shown, by their UID."""
+        return {
+            uid: trial.outcome
+            for uid, trial in self._trials.items()
+            if trial.owner == owner and trial.outcome is not None
+        }
+
+    def ask(self, owner: str, present: Collection[str], questions: Mapping[str, Question]) -> None:
+        """Start the canaries that are due, and forget the pods of this owner that are gone.
+
+        Args:
+            owner: UID of the LLMDeployment.
+            present: UIDs of all its pods.
+            questions: by the pod's UID, what to ask. One that has passed or failed is not asked again.
+        """
+        self._forget(uid for uid, trial in self._trials.items() if trial.owner == owner and uid not in present)
+        for uid, question in questions.items():
+            if self._is_due(uid):
+                known = self._trials.get(uid)
+                task = asyncio.create_task(self._run(uid, question), name=f"canary of {question.url}")
+                self._trials[uid] = _Trial(owner, task, known.outcome if known else None)
+
+    def forget_all_but(self, owners: Collection[str]) -> None:
+        """Forget the pods of LLMDeployments that are gone; canaries that are under way are given up."""
+        self._forget(uid for uid, trial in self._trials.items() if trial.owner not in owners)
+
+    def _forget(self, uids: Iterable[str]) -> None:
+        for uid in list(uids):
+            self._trials.pop(uid).task.cancel()
+
+    def _is_due(self, uid: str) -> bool:
+        trial = self._trials.get(uid)
+        if trial is None:
+            return True
+        settled = isinstance(trial.outcome, (Passed, Failed))
+        return trial.task.done() and not settled and self._monotonic() - trial.ended_at_seconds >= RETRY_SECONDS
+
+    async def _run(self, uid: str, question: Question) -> None:
+        async with self._gate:
+            try:
+                outcome = await self._try(question)
+            except Exception as error:
+                log.exception("canary broke off", url=question.url)
+                outcome = Unknown(f"the operator could not ask ({type(error).__name__})")
+        trial = self._trials[uid]
+        if trial.outcome != outcome:
+            log.info("canary", url=question.url, outcome=outcome)
+        trial.outcome, trial.ended_at_seconds = outcome, self._monotonic()
+        self._on_result(outcome)
+
+
+def questions(
+    spec: LLMDeploymentSpec, pods: Iterable[Mapping[str, Any]], wanted: Collection[str]
+) -> dict[str, Question]:
+    """Return what to ask the wanted pods, by UID.
+
+    One without an address is asked later; one of a workload that was not made here has a port, a name for the model
+    and perhaps a key that nobody told.
+    """
+    variants = {variant.name: variant for variant in spec.variants}
+    return {
+        pod["metadata"]["uid"]: question
+        for pod in pods
+        if pod["metadata"]["name"] in wanted
+        and (variant := variants.get(pod["metadata"]["labels"].get(VARIANT_LABEL, ""))) is not None
+        and (question := _question(spec, variant, pod["status"].get("podIP"))) is not None
+    }
+
+
+def _question(spec: LLMDeploymentSpec, variant: Variant, address: str | None) -> Question | None:
+    if address is None or variant.engine is None:
+        return None
+    adapter = ADAPTERS[variant.engine.type]
+    promised = spec.slo.stream.tokens_per_second if spec.slo.stream else variant.expected.stream_tokens_per_second
+    host = f"[{address}]" if ":" in address else address
+    return Question(
+        url=f"http://{host}:{adapter.port}",
+        model=spec.model.served_name,
+        api=adapter.generation_api,
+        least_tokens_per_second=float(promised) * _IMPLAUSIBLE_SHARE if promised else None,
+    )
