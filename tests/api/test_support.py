@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,8 @@ import yaml
 
 from tokenpace.api.resource import LLMDeployment
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.support import SUPPORTED_ENGINES, unsupported_fields, variant_in_use
+from tokenpace.api.support import SUPPORTED_ENGINES, runnable_variants, servable_variants, unsupported_fields
+from tokenpace.api.variant import Variant
 from tokenpace.engines.registry import ADAPTERS, problems
 
 ROOT = Path(__file__).parents[2]
@@ -87,11 +89,7 @@ def test_the_engines_that_are_said_to_be_supported_are_those_that_there_are() ->
         ("spec.slo.objective", spec(slo={"objective": "99"})),
         ("spec.slo.windowHours", spec(slo={"windowHours": 1})),
         ("spec.scaling.balancing", spec(scaling={"balancing": "Weighted"})),
-        ("spec.scaling.preference", spec(scaling={"preference": "Cost"})),
-        ("spec.scaling.degraded", spec(scaling={"degraded": {"maxTokensPercent": 20}})),
         ("spec.scaling.scaleToZeroAfterSeconds", spec(scaling={"scaleToZeroAfterSeconds": 0})),
-        ("spec.scaling.maxSurge", spec(scaling={"maxSurge": 0})),
-        ("spec.scaling.variantDwellSeconds", spec(scaling={"variantDwellSeconds": 0})),
         ("spec.replicas", spec(replicas=3)),
     ],
 )
@@ -104,25 +102,36 @@ def test_defaults_that_the_api_server_filled_in_declare_nothing() -> None:
     assert unsupported_fields(filled_in) == ()
 
 
-def test_only_the_best_allowed_variant_runs_and_the_others_are_named() -> None:
+def names(variants: Iterable[Variant]) -> list[str]:
+    return [variant.name for variant in variants]
+
+
+def test_every_variant_may_serve_best_first() -> None:
     declared = spec(Q4, Q8)
-    assert variant_in_use(declared) == declared.ladder[0]
-    assert [str(found) for found in unsupported_fields(declared)] == [
-        "spec.variants[q4]: variants are not switched yet; only q8 runs."
-    ]
+    assert names(servable_variants(declared)) == ["q8", "q4"]
+    assert unsupported_fields(declared) == ()
+
+
+def test_all_that_a_switch_between_variants_is_told_has_an_effect() -> None:
+    scaling = {
+        "preference": "Cost",
+        "maxSurge": 0,
+        "variantDwellSeconds": 0,
+        "degraded": {"maxTokensPercent": 20, "whenSpent": "KeepSLO"},
+    }
+    declared = spec(Q8 | {"hourlyCost": "1"}, Q4 | {"hourlyCost": "1"}, slo={"windowHours": 1}, scaling=scaling)
+    assert unsupported_fields(declared) == ()
 
 
 def test_an_engine_or_a_workload_that_cannot_be_run_is_passed_over_and_named() -> None:
     declared = spec(SGLANG, TODAY, Q8)
-    used = variant_in_use(declared)
-    assert used is not None
-    assert used.name == "q8"
+    assert names(servable_variants(declared)) == ["q8"]
     assert paths(declared) == ["spec.variants[bf16].engine.type", "spec.variants[today].metrics"]
 
 
 def test_a_workload_that_exists_already_runs_if_its_metrics_can_be_read() -> None:
     declared = spec(TODAY | {"metrics": "LlamaCpp"})
-    assert (variant_in_use(declared), unsupported_fields(declared)) == (declared.variants[0], ())
+    assert (servable_variants(declared), unsupported_fields(declared)) == (declared.variants, ())
 
 
 def test_advice_is_supported() -> None:
@@ -131,26 +140,32 @@ def test_advice_is_supported() -> None:
 
 def test_a_variant_below_the_floor_never_runs() -> None:
     declared = spec(SGLANG, Q4, slo={"minQuality": "96"})
-    assert variant_in_use(declared) is None
-    assert paths(declared) == ["spec.variants[bf16].engine.type", "spec.variants[q4]"]
+    assert servable_variants(declared) == runnable_variants(declared) == ()
+    assert paths(declared) == ["spec.variants[bf16].engine.type"]
 
 
-def test_in_manual_mode_the_chosen_variant_runs() -> None:
+def test_in_manual_mode_the_chosen_variant_serves_and_the_others_may_run_until_it_does() -> None:
     declared = spec(Q8, Q4, scaling={"mode": "Manual", "variant": "q4"}, replicas=3)
-    used = variant_in_use(declared)
-    assert used is not None
-    assert used.name == "q4"
-    assert paths(declared) == ["spec.variants[q8]"]
+    assert names(servable_variants(declared)) == ["q4"]
+    assert names(runnable_variants(declared)) == ["q8", "q4"]
+    assert unsupported_fields(declared) == ()
+
+
+def test_in_manual_mode_without_a_choice_the_best_variant_serves() -> None:
+    assert names(servable_variants(spec(Q4, Q8, scaling={"mode": "Manual"}))) == ["q8"]
+
+
+def test_in_manual_mode_the_chosen_variant_may_be_below_the_floor() -> None:
+    declared = spec(Q8, Q4, slo={"minQuality": "96"}, scaling={"mode": "Manual", "variant": "q4"})
+    assert names(servable_variants(declared)) == ["q4"]
 
 
 @pytest.mark.parametrize("scaling", [{}, {"mode": "Manual", "variant": "q8"}])
 def test_a_variant_that_was_taken_out_of_use_never_runs(scaling: dict[str, Any]) -> None:
-    assert variant_in_use(spec(Q8 | {"maxReplicas": 0}, scaling=scaling)) is None
+    assert runnable_variants(spec(Q8 | {"maxReplicas": 0}, scaling=scaling)) == ()
 
 
 def test_a_variant_that_was_taken_out_of_use_makes_way_for_the_next_and_is_not_called_unsupported() -> None:
     declared = spec(SGLANG | {"maxReplicas": 0}, Q8 | {"maxReplicas": 0}, Q4)
-    used = variant_in_use(declared)
-    assert used is not None
-    assert used.name == "q4"
+    assert names(servable_variants(declared)) == ["q4"]
     assert unsupported_fields(declared) == ()

@@ -18,12 +18,14 @@ def rung(
     least: int = 0,
     most: int = 64,
     pooling: float = 0.0,
+    keeps_targets: bool = True,
 ) -> Rung:
     return Rung(
         name=name,
         quality=quality,
         hourly_cost=cost,
         capacity=lambda fleet: capacity * (1 + pooling * (1 - 1 / max(fleet, 1))),
+        keeps_targets=keeps_targets,
         least=least,
         most=most,
     )

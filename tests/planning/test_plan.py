@@ -23,9 +23,9 @@ from tokenpace.api.reasons import (
     SLOFeasibleReason,
 )
 from tokenpace.api.status import SpeedSource
-from tokenpace.planning.decide import SAFE_FLEET_AFTER_SECONDS
 from tokenpace.planning.decision import Verdict
 from tokenpace.planning.memory import Memory
+from tokenpace.planning.need import SAFE_FLEET_AFTER_SECONDS
 from tokenpace.planning.plan import plan
 
 # --- Before anything is known

@@ -127,7 +127,8 @@ def test_no_float_makes_it_raise_or_leave_the_bounds(
     for one, now in seen:
         decided, memory = plan(spec, one, memory, now)
         assert decided.fleet["q8"] <= spec.scaling.max_replicas
-        assert decided.fleet["q8"] >= spec.scaling.min_replicas or spec.scaling.max_hourly_cost is not None
+        assert decided.goal["q8"] >= spec.scaling.min_replicas or spec.scaling.max_hourly_cost is not None
+        assert sum(decided.fleet.values()) <= max(spec.scaling.max_replicas + 1, sum(one.replicas.values()))
         assert all(math.isfinite(value) for value in decided.numbers.values())
         for learned in memory.learned.values():
             assert learned.costs is None or all(

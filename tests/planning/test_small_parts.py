@@ -122,7 +122,10 @@ def test_growing_is_not_slowed_down(current: int, more: int) -> None:
 
 
 def averages(*loads: float, since: float = NOW - 2 * IMBALANCE_SECONDS) -> dict[str, PodRequests]:
-    return {f"p{n}": PodRequests(by_window=load, by_minutes=load, since_seconds=since) for n, load in enumerate(loads)}
+    return {
+        f"p{n}": PodRequests(by_window=load, by_minutes=load, since_seconds=since, variant="q8")
+        for n, load in enumerate(loads)
+    }
 
 
 def test_requests_that_stick_to_one_pod_are_imbalance() -> None:
@@ -136,13 +139,13 @@ def test_too_few_requests_are_not_imbalance() -> None:
 
 
 def test_a_new_pod_without_requests_is_not_imbalance() -> None:
-    grown = averages(20.0, 20.0) | {"new": PodRequests.first(0.0, NOW - 10)}
+    grown = averages(20.0, 20.0) | {"new": PodRequests.first(0.0, NOW - 10, "q8")}
     assert imbalance(grown, NOW) == pytest.approx(1.0)
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0.001, 1e4))
 def test_averages_lie_between_what_was_and_what_is(before: float, now: float, elapsed: float) -> None:
-    average = PodRequests.first(before, NOW).after(now, elapsed, 30.0)
+    average = PodRequests.first(before, NOW, "q8").after(now, elapsed, 30.0)
     low, high = sorted((before, now))
     assert low - 1e-6 <= average.by_minutes <= high + 1e-6
     assert low - 1e-6 <= average.by_window <= high + 1e-6

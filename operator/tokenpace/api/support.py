@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tokenpace.api.fields import ApiModel
-from tokenpace.api.scaling import Balancing, Mode, Preference, Scaling
-from tokenpace.api.slo import SLO
+from tokenpace.api.scaling import Balancing, Mode, Scaling
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 
@@ -25,16 +24,25 @@ class UnsupportedField:
         return f"{self.field}: {self.message}"
 
 
-def variant_in_use(spec: LLMDeploymentSpec) -> Variant | None:
-    """Return the one variant that this version runs, or None where it can run none of them.
+def runnable_variants(spec: LLMDeploymentSpec) -> tuple[Variant, ...]:
+    """Return the variants that may run, best first.
 
-    In Manual mode that is the chosen one, else the best that is at or above ``slo.minQuality``.
+    Those are not taken out of use, have an engine that this version supports, and are at or above ``slo.minQuality`` or
+    chosen by name in Manual mode.
     """
-    runnable = [variant for variant in _offered(spec) if _is_runnable(variant)]
-    chosen = spec.scaling.variant
+    return tuple(
+        variant
+        for variant in _offered(spec)
+        if _is_runnable(variant) and (variant.quality >= spec.slo.min_quality or variant.name == spec.scaling.variant)
+    )
+
+
+def servable_variants(spec: LLMDeploymentSpec) -> tuple[Variant, ...]:
+    """Return the variants that the planner may choose from, best first: in Manual mode the chosen one, or the best."""
+    runnable, chosen = runnable_variants(spec), spec.scaling.variant
     if chosen is not None:
-        return next((variant for variant in runnable if variant.name == chosen), None)
-    return next((variant for variant in runnable if variant.quality >= spec.slo.min_quality), None)
+        return tuple(variant for variant in runnable if variant.name == chosen)
+    return runnable[:1] if spec.scaling.mode is Mode.MANUAL else runnable
 
 
 def unsupported_fields(spec: LLMDeploymentSpec) -> tuple[UnsupportedField, ...]:
@@ -44,7 +52,7 @@ def unsupported_fields(spec: LLMDeploymentSpec) -> tuple[UnsupportedField, ...]:
     """
     return tuple(
         UnsupportedField(field, message)
-        for field, message in (*_of_slo(spec.slo), *_of_scaling(spec.scaling), *_of_variants(spec), *_of_replicas(spec))
+        for field, message in (*_of_slo(spec), *_of_scaling(spec.scaling), *_of_variants(spec), *_of_replicas(spec))
     )
 
 
@@ -66,37 +74,27 @@ def _differs(part: ApiModel, field: str) -> bool:
     return bool(getattr(part, field) != type(part).model_fields[field].default)
 
 
-def _of_slo(slo: SLO) -> Iterator[tuple[str, str]]:
-    for field, path in (("objective", "objective"), ("window_hours", "windowHours")):
-        if _differs(slo, field):
-            yield f"spec.slo.{path}", "the error budget is not kept yet; `SLOMet` says what holds now."
+def _of_slo(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
+    if _differs(spec.slo, "objective"):
+        yield "spec.slo.objective", "the error budget is not kept yet; `SLOMet` says what holds now."
+    if _differs(spec.slo, "window_hours") and spec.scaling.degraded is None:
+        yield "spec.slo.windowHours", "the error budget is not kept yet; only `scaling.degraded` is counted over it."
 
 
 def _of_scaling(scaling: Scaling) -> Iterator[tuple[str, str]]:
     if scaling.balancing is Balancing.WEIGHTED:
         yield "spec.scaling.balancing", "Weighted is not supported yet; planning takes it for Random."
-    if scaling.preference is Preference.COST:
-        yield "spec.scaling.preference", "variants are not compared yet; the best allowed one runs."
-    if scaling.degraded is not None:
-        yield "spec.scaling.degraded", "variants are not switched yet; no quality budget is spent."
     if scaling.scale_to_zero_after_seconds is not None:
         yield "spec.scaling.scaleToZeroAfterSeconds", "a fleet is not scaled to zero yet; one replica stays."
-    for field, path in (("max_surge", "maxSurge"), ("variant_dwell_seconds", "variantDwellSeconds")):
-        if _differs(scaling, field):
-            yield f"spec.scaling.{path}", "variants are not switched yet."
 
 
 def _of_variants(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
-    used = variant_in_use(spec)
     for variant in _offered(spec):
         path = f"spec.variants[{variant.name}]"
         if not _is_runnable(variant):
             legal = ", ".join(sorted(SUPPORTED_ENGINES))
             field = "engine.type" if variant.engine is not None else "metrics"
             yield f"{path}.{field}", f"this inference server is not supported yet; supported: {legal}."
-        elif variant != used:
-            runs = "none of the variants runs" if used is None else f"only {used.name} runs"
-            yield path, f"variants are not switched yet; {runs}."
 
 
 def _of_replicas(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.support import unsupported_fields, variant_in_use
+from tokenpace.api.support import runnable_variants, servable_variants, unsupported_fields
 from tokenpace.engines.registry import problems
 
 
@@ -28,15 +28,15 @@ def parse_spec(resource: Mapping[str, Any]) -> LLMDeploymentSpec:
 
 
 def runnable_spec(spec: LLMDeploymentSpec) -> LLMDeploymentSpec:
-    """Return the spec with only the variant that this version runs.
+    """Return the spec with only the variants that this version can run.
 
     Raises:
-        ManifestError: there is none, or its engine cannot run it.
+        ManifestError: there is none, or the engine of one cannot run it.
     """
-    variant = variant_in_use(spec)
-    if variant is None:
+    if not servable_variants(spec):
         needed = "none that `scaling.variant` and `slo.minQuality` allow has a supported engine and `maxReplicas` > 0"
         raise ManifestError(" ".join((f"spec.variants: {needed}.", *map(str, unsupported_fields(spec)))))
-    if found := problems(spec, variant):
+    runnable = runnable_variants(spec)
+    if found := [problem for variant in runnable for problem in problems(spec, variant)]:
         raise ManifestError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
-    return spec.model_copy(update={"variants": [variant]})
+    return spec.model_copy(update={"variants": runnable})

@@ -1,34 +1,28 @@
-"""How many replicas: what is needed, what may be kept, what is allowed."""
+"""How many replicas of the variant that shall serve: what is needed, what may be kept, what is allowed."""
 
 import math
 from dataclasses import dataclass
 
 from tokenpace.api.reasons import DecisionReason
 from tokenpace.api.scaling import Mode
-from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.variant import Variant
-from tokenpace.planning.estimate import Believed, Estimate, required_capacity
-from tokenpace.planning.fleet import Choice, Limits, Rung, best_fleet
+from tokenpace.planning.basis import Basis
+from tokenpace.planning.estimate import Estimate
 from tokenpace.planning.imbalance import IMBALANCE_SECONDS
-from tokenpace.planning.leadtime import is_overdue
 from tokenpace.planning.memory import Memory
+from tokenpace.planning.need import needs_safe_fleet, saw_window, window_begins
 from tokenpace.planning.observation import Pod
-from tokenpace.planning.sight import Sight
-from tokenpace.planning.stability import Descent, demand_to_keep, descended, settled
-
-SAFE_FLEET_AFTER_SECONDS = 120.0
-"""Without metrics the fleet is held this long, which a restart of Prometheus does not exceed. Then it becomes the safe
-fleet: the largest that the last stabilization window seen had needed, bounded, and never a smaller one than now."""
-
-EVERYTHING = 1e15
-"""Tokens per second beyond any fleet."""
+from tokenpace.planning.stability import Descent, descended, settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Replicas of the variant that serves, and what led to them."""
+    """Replicas of the variant that shall serve, and what led to them."""
 
+    variant: str
+    target: int
+    """Replicas to have in the end."""
     replicas: int
+    """Replicas to have now: the fleet goes down by a share a minute."""
     reason: DecisionReason
     current: int
     needed: int
@@ -45,78 +39,51 @@ class Decision:
     """Pods that should serve by now and do not."""
     descent: Descent | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Fleets:
-    """The best fleets within the bounds, by what they have to serve."""
-
-    spec: LLMDeploymentSpec
-    estimate: Estimate
-    variant: Variant
-
     @property
-    def believed(self) -> Believed:
-        """What is believed of the variant."""
-        return self.estimate.variants[self.variant.name]
-
-    def best(self, tokens_per_second: float) -> Choice:
-        """Return the best fleet that can serve so much."""
-        scaling = self.spec.scaling
-        limits = Limits(
-            # Only pods are measured: without any, nobody would notice the first request.
-            least=max(scaling.min_replicas, 1),
-            most=scaling.max_replicas,
-            hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
-        )
-        rung = Rung(
-            name=self.variant.name,
-            quality=float(self.variant.quality),
-            hourly_cost=float(self.variant.hourly_cost or 0),
-            capacity=self.believed.tokens_per_second,
-            least=self.variant.min_replicas,
-            most=self.variant.max_replicas,
-        )
-        return best_fleet(tokens_per_second, (rung,), limits, scaling.preference)
-
-    def replicas(self, tokens_per_second: float) -> int:
-        """Return the replicas of the best fleet that can serve so much."""
-        return self.best(tokens_per_second).replicas[self.variant.name]
+    def successors(self) -> int | None:
+        """How many have to serve before the replicas of any other variant go; None where that is not known."""
+        if self.reason is DecisionReason.MANUAL:
+            return self.replicas
+        return None if self.likely is None else max(self.likely, min(self.needed, self.replicas), 1)
 
 
-def decide(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estimate: Estimate, variant: Variant) -> Decision:
-    """Return how many replicas of ``variant`` to have.
+def decide(basis: Basis, name: str) -> Decision:
+    """Return how many replicas of a variant to have.
 
     With mode Manual that is what the spec says. Else it is what is needed, at once, or the present fleet if that is
-    larger and may not shrink yet; always within the bounds, of which the upper ones win.
+    larger and may not shrink yet; always within the bounds, of which the upper ones win. A variant that takes the place
+    of another begins with as many as that would have had to keep.
     """
-    fleets = Fleets(spec, estimate, variant)
-    current = sight.observation.replicas.get(variant.name, 0)
-    least, most = fleets.replicas(0.0), fleets.best(EVERYTHING)
-    required = required_capacity(spec.slo, estimate.shape, _needed_demand(spec, sight, memory, estimate))
-    likely = _likely(fleets)
-    needed, enough = _needed(fleets, sight, required, likely)
-    overdue = _overdue(sight, estimate, variant)
+    ladder, sight, memory, estimate = basis.ladder, basis.sight, basis.memory, basis.estimate
+    current = basis.running.get(name, 0)
+    least, most = ladder.replicas(0.0, name), ladder.most(name)
+    likely = _likely(basis, name)
+    needed, enough = _needed(basis, name, likely)
+    overdue = tuple(pod for pod in sight.observation.pods if pod.variant == name and basis.is_overdue(pod))
     # A pod that hangs is replaced. One that cannot start for a reason would only be joined by another.
     hanging = sum(pod.trouble is None for pod in overdue)
     unhelped = is_unbalanced(memory, sight.now) and needed > current
     up = current if unhelped else needed + hanging
-    down = _kept(fleets, sight, memory) + hanging
-    wanted, descent = descended(current, settled(current, up, down), memory.descent, sight.now)
-    replicas = min(max(wanted, least), most.replicas[variant.name])
-    manual = spec.scaling.mode is Mode.MANUAL
+    down = _kept(basis, name) + hanging
+    target = min(max(settled(current, up, down), least), most.replicas[name])
+    wanted, descent = descended(current, target, memory.descent, sight.now)
+    replicas = min(wanted, most.replicas[name])
+    manual = basis.spec.scaling.mode is Mode.MANUAL
     return Decision(
-        replicas=spec.replicas if manual else replicas,
+        variant=name,
+        target=basis.spec.replicas if manual else target,
+        replicas=basis.spec.replicas if manual else replicas,
         reason=_first(
             (manual, DecisionReason.MANUAL),
-            (sight.blind and _needs_safe_fleet(memory, sight.now), DecisionReason.METRICS_MISSING_SAFE_FLEET),
+            (sight.blind and needs_safe_fleet(memory, sight.now), DecisionReason.METRICS_MISSING_SAFE_FLEET),
             (sight.blind, DecisionReason.METRICS_MISSING),
             (not sight.serving, DecisionReason.STARTING),
-            (not least <= current <= most.replicas[variant.name], DecisionReason.BOUNDS_CHANGED),
+            (not least <= current <= most.replicas[name], DecisionReason.BOUNDS_CHANGED),
             (unhelped, DecisionReason.TRAFFIC_UNBALANCED),
             (replicas > current and estimate.saturated, DecisionReason.SATURATED),
             (replicas > current, DecisionReason.DEMAND_ABOVE_CAPACITY),
             (replicas < current, DecisionReason.DEMAND_BELOW_CAPACITY),
-            (estimate.variants[variant.name].feasible is False, DecisionReason.INFEASIBLE),
+            (ladder.believed(name).feasible is False, DecisionReason.INFEASIBLE),
             (not enough, DecisionReason.LIMITED),
             (likely is not None and likely < current, DecisionReason.STABILIZING),
             (True, DecisionReason.AT_TARGET),
@@ -124,7 +91,7 @@ def decide(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estimate: Esti
         current=current,
         needed=needed,
         likely=likely,
-        required_tokens_per_second=required,
+        required_tokens_per_second=basis.need.certain,
         enough=enough,
         most_tokens_per_second=most.tokens_per_second,
         overdue=overdue,
@@ -142,22 +109,7 @@ def _first(*reasons: tuple[bool, DecisionReason]) -> DecisionReason:
     return next(reason for holds, reason in reasons if holds)
 
 
-def _needs_safe_fleet(memory: Memory, now: float) -> bool:
-    since = memory.blind_since_seconds
-    return since is not None and now - since >= SAFE_FLEET_AFTER_SECONDS
-
-
-def _needed_demand(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estimate: Estimate) -> float:
-    """Return the demand to be enough for: what is certain now, or of the safe fleet while nothing is seen."""
-    if not sight.blind:
-        return estimate.needed_tokens_per_second
-    if not memory.history or not _needs_safe_fleet(memory, sight.now):
-        return 0.0
-    since_seconds = memory.history[-1].at_seconds - spec.scaling.scale_down.stabilization_window_seconds
-    return max(moment.demand_tokens_per_second for moment in memory.history if moment.at_seconds >= since_seconds)
-
-
-def _needed(fleets: Fleets, sight: Sight, required_tokens_per_second: float, likely: int | None) -> tuple[int, bool]:
+def _needed(basis: Basis, name: str, likely: int | None) -> tuple[int, bool]:
     """Return the replicas to have at least, and whether the bounds allow what is required.
 
     If it is certain that more are needed than there are, they are as many as are likely to be. Of a variant of which
@@ -165,16 +117,19 @@ def _needed(fleets: Fleets, sight: Sight, required_tokens_per_second: float, lik
     proven is believed its own performance first: a fleet that is in time as it is grows only as far as demand has grown
     beyond what it serves.
     """
-    name = fleets.variant.name
-    serving = sight.serving_of(name)
-    if fleets.believed.costs is None:
-        return serving + fleets.estimate.saturated, True
-    choice = fleets.best(required_tokens_per_second)
+    ladder, estimate, serving = basis.ladder, basis.estimate, basis.sight.serving_of(name)
+    believed = ladder.believed(name)
+    if believed.costs is None:
+        return serving + estimate.saturated, True
+    choice = ladder.best(basis.need.certain, (name,))
     needed = choice.replicas[name]
-    if likely is not None and needed > sight.observation.replicas.get(name, 0):
+    if name != (basis.sight.incumbent or name):
+        kept = max(basis.required, basis.need.window or 0.0)
+        return max(needed, ladder.replicas(kept, name)), choice.enough
+    if likely is not None and needed > basis.running.get(name, 0):
         needed = max(needed, likely)
-    if not fleets.believed.proven and serving == len(sight.serving) and _is_in_time(fleets):
-        needed = min(needed, math.ceil(serving * _growth_of_demand(fleets.estimate)))
+    if not believed.proven and basis.is_in_time(name):
+        needed = min(needed, math.ceil(serving * _growth_of_demand(estimate)))
     return needed, choice.enough
 
 
@@ -184,49 +139,24 @@ def _growth_of_demand(estimate: Estimate) -> float:
     return max(1.0, estimate.rate.low / served) if estimate.rate and served else 1.0
 
 
-def _is_in_time(fleets: Fleets) -> bool:
-    """Tell whether the fleet is seen to keep the promised stream speed, at the load that it has."""
-    target, share = fleets.spec.slo.stream, fleets.estimate.fast_share
-    return (
-        target is not None
-        and share is not None
-        and 100 * share >= target.percentile
-        and not fleets.estimate.waiting_requests
-    )
-
-
-def _kept(fleets: Fleets, sight: Sight, memory: Memory) -> int:
+def _kept(basis: Basis, name: str) -> int:
     """Return the replicas that have to stay whatever is needed now: all, until a smaller fleet has proven enough.
 
     It has to have been enough for a whole stabilization window in which every tick was seen.
     """
-    name, estimate = fleets.variant.name, fleets.estimate
-    current = sight.observation.replicas.get(name, 0)
-    since_seconds = sight.now - fleets.spec.scaling.scale_down.stabilization_window_seconds
-    watched_since = memory.watching_since_seconds
-    if estimate.rate is None or sight.unknown or estimate.saturated:
+    current = basis.running.get(name, 0)
+    if not saw_window(basis.spec, basis.sight, basis.memory, basis.estimate):
         return current
-    if watched_since is None or watched_since > since_seconds:
-        return current
-    if fleets.believed.costs is None:
-        asked = any(moment.tokens_per_second > 0 for moment in memory.history if moment.at_seconds >= since_seconds)
+    if basis.ladder.believed(name).costs is None:
+        since_seconds = window_begins(basis.spec, basis.sight.now)
+        moments = basis.memory.history
+        asked = any(one.tokens_per_second > 0 for one in moments if one.at_seconds >= since_seconds)
         return current if asked else 0
-    keep = demand_to_keep(estimate.rate, memory.history, since_seconds)
-    return fleets.replicas(required_capacity(fleets.spec.slo, estimate.shape, keep))
+    return basis.ladder.replicas(basis.need.window or 0.0, name)
 
 
-def _overdue(sight: Sight, estimate: Estimate, variant: Variant) -> tuple[Pod, ...]:
-    lead_seconds = estimate.variants[variant.name].lead_seconds
-    return tuple(
-        pod
-        for pod in sight.observation.pods
-        if pod.variant == variant.name and is_overdue(pod, lead_seconds, sight.now)
-    )
-
-
-def _likely(fleets: Fleets) -> int | None:
+def _likely(basis: Basis, name: str) -> int | None:
     """Return the replicas that are enough for the demand as it looks now; None where that is not known."""
-    demand = fleets.estimate.demand_tokens_per_second
-    if demand is None or fleets.believed.costs is None:
+    if basis.need.likely is None or basis.ladder.believed(name).costs is None:
         return None
-    return fleets.replicas(required_capacity(fleets.spec.slo, fleets.estimate.shape, demand))
+    return basis.ladder.replicas(basis.need.likely, name)

@@ -10,7 +10,7 @@ from tokenpace.api.slo import SLO
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import SpeedSource
 from tokenpace.api.variant import Variant
-from tokenpace.planning.balance import Costs, PodLoad, Shape, Targets, capacity
+from tokenpace.planning.balance import EXTRAPOLATION, Costs, PodLoad, Shape, Targets, capacity
 from tokenpace.planning.demand import GROWTH, Rate, backlog_requests, rate
 from tokenpace.planning.leadtime import Starts
 from tokenpace.planning.learning import Learned
@@ -120,6 +120,16 @@ class Estimate:
         low = 0.0 if self.rate is None else self.rate.low
         return max(low + self.backlog_tokens_per_second, self.growth_tokens_per_second)
 
+    def capacity_of(self, serving: Mapping[str, int]) -> float:
+        """Return what pods can serve together, to plan with; those of which nothing is known do not count."""
+        return capacity_of(self.variants, serving)
+
+
+def is_extrapolated(believed: Believed) -> bool:
+    """Tell whether capacity ends where experience ends: more may well be possible."""
+    load, most, slots = believed.planned_load(1), believed.learned.most_streams, believed.learned.slots
+    return load is None or ((slots is None or slots > load.streams + 1e-9) and load.streams >= EXTRAPOLATION * most)
+
 
 def promised_demand(slo: SLO, shape: Shape, demand_tokens_per_second: float) -> float:
     """Return the part of a demand that is promised; what is above is served as well as the bounds allow."""
@@ -221,6 +231,13 @@ def _growth(variants: Mapping[str, Believed], sight: Sight) -> float:
     )
 
 
+def capacity_of(variants: Mapping[str, Believed], serving: Mapping[str, int]) -> float:
+    """Return what so many pods of each variant can serve behind one Service, where the weakest bind all (design, 4)."""
+    known = {name: count for name, count in serving.items() if count and name in variants and variants[name].costs}
+    total = sum(known.values())
+    return total * min((variants[name].tokens_per_second(total) for name in known), default=0.0)
+
+
 def _backlog(variants: Mapping[str, Believed], sight: Sight) -> float:
     serving = sight.pods_serving.items()
     loads = {name: variants[name].planned_load(count) for name, count in serving if name in variants}
@@ -239,6 +256,5 @@ def _drained(
         return 0.0
     serving = {pod.variant for pod in sight.serving} & variants.keys()
     lead = max((variants[name].lead_seconds for name in serving), default=0.0)
-    ready = sum(variants[name].tokens_per_second(sight.serving_of(name)) * sight.serving_of(name) for name in serving)
-    left = backlog * shape.generated_tokens + (now.mean - ready) * lead
+    left = backlog * shape.generated_tokens + (now.mean - capacity_of(variants, sight.pods_serving)) * lead
     return max(0.0, left) / drain

@@ -4,18 +4,66 @@ import math
 from collections.abc import Mapping
 
 from tokenpace.api.reasons import DecisionReason
-from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.variant import Variant
-from tokenpace.planning.decide import SAFE_FLEET_AFTER_SECONDS, Decision
+from tokenpace.planning.basis import Basis
+from tokenpace.planning.decide import Decision
 from tokenpace.planning.estimate import Estimate
-from tokenpace.planning.sight import Sight
+from tokenpace.planning.goal import Goal, left_tokens
+from tokenpace.planning.need import SAFE_FLEET_AFTER_SECONDS
+from tokenpace.planning.switch import Switch, blocking, how_far, is_set_back, switch_of
+from tokenpace.planning.transition import Road
 
 
-def sentence(decision: Decision, spec: LLMDeploymentSpec, variant: Variant, sight: Sight, estimate: Estimate) -> str:
+def sentence(basis: Basis, goal: Goal, decision: Decision, road: Road) -> str:
     """Return why the fleet is what it is, with numbers."""
-    fleet = f"{_replicas(decision.replicas)} of {variant.name}"
-    ready = f"{sight.serving_of(variant.name)} are ready"
-    need = _need(decision, variant.name, estimate)
+    under_way = switch_of(basis, decision, road)
+    if under_way is not None and under_way.old in basis.ladder:
+        return _switching(basis, road, under_way)
+    text = f"{_settled(basis, decision)}{_step(decision)}."
+    if under_way is not None:
+        retiring = ", ".join(sorted(road.outgoing(basis.running)))
+        return f"{text} {retiring} stays until {under_way.new} serves."
+    if goal.refused is not None:
+        left = max(left_tokens(basis), 0.0)
+        text += f" {goal.refused} could serve more; the quality budget has only {left:.3g} tokens left for it."
+    return text
+
+
+def _switching(basis: Basis, road: Road, under_way: Switch) -> str:
+    """Return why one variant takes the place of another, and how far it has come."""
+    new, old = under_way.new, under_way.old
+    setback, most = blocking(basis, old), basis.ladder.most(old)
+    fleet = f"{_replicas(road.goal[new])} of {new}"
+    match under_way.reason:
+        case DecisionReason.ROLLED_BACK if setback is not None:
+            return f"{old} {is_set_back(setback)}; {fleet} serve on."
+        case DecisionReason.MANUAL:
+            why = f"`spec.replicas` asks for {fleet}"
+        case DecisionReason.METRICS_MISSING | DecisionReason.METRICS_MISSING_SAFE_FLEET:
+            why = "Nothing is measured, so that nothing goes"
+        case DecisionReason.BUDGET_SPENT:
+            why = f"The quality budget is spent, so that {fleet} shall serve"
+        case DecisionReason.SWITCHING_BACK:
+            why = f"{fleet} are enough for what was wanted in the last {_window(basis)} s"
+        case _ if basis.need.certain > most.tokens_per_second:
+            why = (
+                f"{_number(basis.need.certain)} tokens/s are needed, and the {_replicas(most.replicas[old])} of {old} "
+                f"that the bounds allow serve {_number(most.tokens_per_second)}"
+            )
+        case _:
+            why = f"{fleet} take the place of {old}"
+    return f"{why}: {how_far(basis, under_way, road)}."
+
+
+def _window(basis: Basis) -> int:
+    return basis.spec.scaling.scale_down.stabilization_window_seconds
+
+
+def _settled(basis: Basis, decision: Decision) -> str:
+    """Return why there are so many replicas of the one variant that serves."""
+    estimate, name = basis.estimate, decision.variant
+    fleet = f"{_replicas(decision.replicas)} of {name}"
+    ready = f"{basis.sight.serving_of(name)} are ready"
+    need = _need(decision, estimate)
     match decision.reason:
         case DecisionReason.MANUAL:
             text = f"`spec.replicas` asks for {fleet}; {ready}"
@@ -34,21 +82,21 @@ def sentence(decision: Decision, spec: LLMDeploymentSpec, variant: Variant, sigh
             text = f"{need}; {ready}, but more would get no requests"
         case DecisionReason.SATURATED:
             text = (
-                f"All slots of {variant.name} are taken and requests wait, so that demand is more than the "
+                f"All slots of {name} are taken and requests wait, so that demand is more than the "
                 f"{_number(estimate.served_tokens_per_second)} tokens/s that are served; {ready}"
             )
         case DecisionReason.STABILIZING:
-            seconds = spec.scaling.scale_down.stabilization_window_seconds
-            text = f"{need}; {ready} and stay until fewer have been enough for {seconds} s"
+            text = f"{need}; {ready} and stay until fewer have been enough for {_window(basis)} s"
         case DecisionReason.AT_TARGET if estimate.rate and decision.likely and decision.likely > decision.replicas:
             text = f"{need}; {ready}, until more than {_number(estimate.rate.low)} tokens/s are certain"
         case _:
             text = f"{need}; {ready}"
-    return f"{text}{_step(decision)}."
+    return text
 
 
-def _need(decision: Decision, name: str, estimate: Estimate) -> str:
+def _need(decision: Decision, estimate: Estimate) -> str:
     """Return the demand and what it needs, as far as either is known."""
+    name = decision.variant
     demand, each = estimate.demand_tokens_per_second, estimate.variants[name].tokens_per_second(decision.replicas)
     if demand is None or each <= 0 or decision.likely is None:
         return f"The speed of {name} is not known yet"
@@ -73,12 +121,13 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"
 
 
-def numbers(decision: Decision, variant: Variant, sight: Sight, estimate: Estimate) -> Mapping[str, float]:
+def numbers(basis: Basis, decision: Decision) -> Mapping[str, float]:
     """Return every number that the decision used and that is known, by name with its unit.
 
     A bound that is open, as that of a demand hidden behind full pods, is not known.
     """
-    believed = estimate.variants[variant.name]
+    estimate, sight, budget = basis.estimate, basis.sight, basis.memory.budget
+    believed = estimate.variants[decision.variant]
     learned, costs, rate = believed.learned, believed.costs, estimate.rate
     load = believed.planned_load(decision.replicas)
     found: dict[str, float | None] = {
@@ -103,6 +152,8 @@ def numbers(decision: Decision, variant: Variant, sight: Sight, estimate: Estima
         "serving_pods": len(sight.serving),
         "measured_pods": len(sight.known),
         "unknown_pods": len(sight.unknown),
+        "generated_below_best_tokens": budget.degraded_tokens,
+        "generated_by_all_tokens": budget.generated_tokens,
     }
     if rate is not None:
         found |= {

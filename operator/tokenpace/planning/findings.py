@@ -1,12 +1,14 @@
 """What is true of the resource besides its fleet: verdicts that become conditions."""
 
+from collections.abc import Sequence
+
 from tokenpace.api.reasons import MetricsReason, ScalingLimitedReason, SLOFeasibleReason, TrafficReason
-from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.variant import Variant
-from tokenpace.planning.balance import EXTRAPOLATION, lone_first_token_seconds, lone_stream_seconds
+from tokenpace.planning.balance import lone_first_token_seconds, lone_stream_seconds
+from tokenpace.planning.basis import Basis
 from tokenpace.planning.decide import Decision, is_unbalanced
 from tokenpace.planning.decision import Finding, Verdict
-from tokenpace.planning.estimate import Believed, Estimate, required_capacity
+from tokenpace.planning.estimate import is_extrapolated, required_capacity
+from tokenpace.planning.goal import Goal, triable
 from tokenpace.planning.imbalance import IMBALANCE, imbalance
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.sight import Sight
@@ -27,59 +29,69 @@ def metrics_available(sight: Sight) -> Finding:
     return Finding(Verdict.TRUE, MetricsReason.EVERY_POD_MEASURED, f"{len(sight.known)} pods are measured.")
 
 
-def slo_feasible(spec: LLMDeploymentSpec, variant: Variant, estimate: Estimate, decision: Decision) -> Finding:
-    """Return whether a fleet within the bounds could keep what is promised, else with the best that is attainable."""
-    believed = estimate.variants[variant.name]
-    costs = believed.costs
-    if costs is None:
-        message = f"Nothing is known of the speed of {variant.name} yet: declare `expected`, or wait for traffic."
+def slo_feasible(basis: Basis) -> Finding:
+    """Return whether a fleet within the bounds could keep what is promised, else with the best that is attainable.
+
+    Any variant will do that may serve and is not set back.
+    """
+    ladder, names = basis.ladder, triable(basis)
+    known = [name for name in names if ladder.believed(name).costs is not None]
+    keeping = [name for name in known if ladder.believed(name).feasible]
+    if keeping:
+        found = max((_bounded(basis, name) for name in keeping), key=lambda one: one.verdict is Verdict.TRUE)
+        if found.verdict is Verdict.TRUE or len(known) == len(names):
+            return found
+    if len(known) < len(names):
+        unknown = " and ".join(name for name in names if name not in known)
+        message = f"Nothing is known of the speed of {unknown} yet: declare `expected`, or wait for traffic."
         return Finding(Verdict.UNKNOWN, SLOFeasibleReason.CAPACITY_UNKNOWN, message)
-    kept = believed.targets.attainable(costs, estimate.shape)
-    source = f"({believed.source.lower()})"
-    if kept.stream_seconds_per_token != believed.targets.stream_seconds_per_token and spec.slo.stream:
+    return _unattainable(basis, known)
+
+
+def _unattainable(basis: Basis, names: Sequence[str]) -> Finding:
+    """Return which latency target none of these variants keeps, with the best that any of them attains."""
+    slo, shape, believed = basis.spec.slo, basis.estimate.shape, basis.estimate.variants
+    costs = {name: found for name in names if (found := believed[name].costs) is not None}
+    fastest = min(costs, key=lambda name: lone_stream_seconds(costs[name]))
+    target = believed[fastest].targets.attainable(costs[fastest], shape)
+    if slo.stream and target.stream_seconds_per_token is None:
         return Finding(
             Verdict.FALSE,
             SLOFeasibleReason.STREAM_SPEED_UNATTAINABLE,
-            f"No number of replicas gives a stream {spec.slo.stream.tokens_per_second} tokens/s on {variant.name}: "
-            f"one that has a replica to itself gets {1 / lone_stream_seconds(costs):.3g} {source}.",
+            f"No number of replicas gives a stream {slo.stream.tokens_per_second} tokens/s on {fastest}: "
+            f"one that has a replica to itself gets {1 / lone_stream_seconds(costs[fastest]):.3g} "
+            f"({believed[fastest].source.lower()}).",
         )
-    if kept.first_token_seconds != believed.targets.first_token_seconds and spec.slo.time_to_first_token:
-        best = 1000 * lone_first_token_seconds(costs, estimate.shape)
-        return Finding(
-            Verdict.FALSE,
-            SLOFeasibleReason.FIRST_TOKEN_UNATTAINABLE,
-            f"No number of replicas brings a first token within {spec.slo.time_to_first_token.milliseconds} ms on "
-            f"{variant.name}: a request that has a replica to itself waits {best:.3g} ms {source}.",
-        )
-    return _bounded(spec, variant, estimate, decision)
+    soonest = min(costs, key=lambda name: lone_first_token_seconds(costs[name], shape))
+    best = 1000 * lone_first_token_seconds(costs[soonest], shape)
+    limit = slo.time_to_first_token.milliseconds if slo.time_to_first_token else 0
+    return Finding(
+        Verdict.FALSE,
+        SLOFeasibleReason.FIRST_TOKEN_UNATTAINABLE,
+        f"No number of replicas brings a first token within {limit} ms on {soonest}: a request that has a replica to "
+        f"itself waits {best:.3g} ms ({believed[soonest].source.lower()}).",
+    )
 
 
-def _bounded(spec: LLMDeploymentSpec, variant: Variant, estimate: Estimate, decision: Decision) -> Finding:
+def _bounded(basis: Basis, name: str) -> Finding:
     """Return whether the bounds allow for the demand, and for all that is promised as far as that can be told."""
-    believed, most = estimate.variants[variant.name], decision.most_tokens_per_second
-    promised = spec.slo.generation_tokens_per_second
-    required = decision.required_tokens_per_second
-    if promised is not None and not _is_extrapolated(believed):
-        required = max(required, required_capacity(spec.slo, estimate.shape, promised))
+    slo, estimate = basis.spec.slo, basis.estimate
+    believed, most = estimate.variants[name], basis.ladder.most(name).tokens_per_second
+    promised, required = slo.generation_tokens_per_second, basis.need.certain
+    if promised is not None and not is_extrapolated(believed):
+        required = max(required, required_capacity(slo, estimate.shape, promised))
     if required > most:
         return Finding(
             Verdict.FALSE,
             SLOFeasibleReason.BOUNDS_TOO_LOW,
-            f"{required:.4g} tokens/s have to be served in time; the bounds allow a fleet of {variant.name} that can "
+            f"{required:.4g} tokens/s have to be served in time; the bounds allow a fleet of {name} that can "
             f"serve {most:.4g} ({believed.source.lower()}).",
         )
-    message = f"A fleet of {variant.name} within the bounds serves up to {most:.4g} tokens/s in time."
+    message = f"A fleet of {name} within the bounds serves up to {most:.4g} tokens/s in time."
     return Finding(Verdict.TRUE, SLOFeasibleReason.FEASIBLE, message)
 
 
-def _is_extrapolated(believed: Believed) -> bool:
-    """Tell whether capacity ends where experience ends: more may well be possible."""
-    load, most = believed.planned_load(1), believed.learned.most_streams
-    slots = believed.learned.slots
-    return load is None or ((slots is None or slots > load.streams + 1e-9) and load.streams >= EXTRAPOLATION * most)
-
-
-def scaling_limited(decision: Decision, variant: Variant, memory: Memory, sight: Sight) -> Finding:
+def scaling_limited(basis: Basis, goal: Goal, decision: Decision) -> Finding:
     """Return what keeps the fleet from what is needed."""
     troubled = sorted(f"{pod.name}: {pod.trouble}" for pod in decision.overdue if pod.trouble)
     if troubled:
@@ -87,10 +99,12 @@ def scaling_limited(decision: Decision, variant: Variant, memory: Memory, sight:
     if not decision.enough:
         message = (
             f"{decision.required_tokens_per_second:.4g} tokens/s need more than the {decision.needed} replicas of "
-            f"{variant.name} that the bounds allow (`scaling.maxReplicas`, `maxHourlyCost`, the variant's own)."
+            f"{goal.variant} that the bounds allow (`scaling.maxReplicas`, `maxHourlyCost`, the variant's own)."
         )
+        if goal.refused is not None:
+            message += f" Too little is left of `scaling.degraded.maxTokensPercent` for {goal.refused}."
         return Finding(Verdict.TRUE, ScalingLimitedReason.BOUNDS_REACHED, message)
-    if is_unbalanced(memory, sight.now) and decision.needed > decision.current:
+    if is_unbalanced(basis.memory, basis.sight.now) and decision.needed > decision.current:
         message = "More replicas would get no requests: see TrafficUnbalanced."
         return Finding(Verdict.TRUE, ScalingLimitedReason.TRAFFIC_UNBALANCED, message)
     return Finding(Verdict.FALSE, ScalingLimitedReason.NOT_LIMITED, "Nothing limits the fleet.")

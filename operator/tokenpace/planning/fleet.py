@@ -6,7 +6,7 @@ the better ones; it is for transitions. In between, one variant serves, beside w
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenpace.api.scaling import Preference
@@ -23,8 +23,11 @@ class Rung:
     quality: float
     hourly_cost: float
     """Of one replica; 0 where none is declared."""
-    capacity: Callable[[int], float]
-    """Tokens/s of one replica in a fleet of so many; never less in a larger fleet (least-request balancing pools)."""
+    capacity: Callable[[int], float] | None
+    """Tokens/s of one replica in a fleet of so many; never less in a larger fleet (least-request balancing pools).
+    None while nothing is known: it serves no demand by itself, and does not bind others."""
+    keeps_targets: bool
+    """Whether some number of replicas keeps every latency target, as far as is known."""
     least: int
     most: int
 
@@ -42,30 +45,51 @@ class Limits:
 class Choice:
     """A fleet and what it is worth."""
 
+    variant: str
+    """The one that serves; of the others there is what `minReplicas` keeps."""
     replicas: Mapping[str, int]
     tokens_per_second: float
+    keeps_targets: bool
     quality: float
     hourly_cost: float
     enough: bool
-    """Whether it serves the demand; if not, no fleet within the limits serves more."""
+    """Whether it serves the demand; if not, no fleet within the limits that keeps as many targets serves more."""
 
 
-def best_fleet(demand: float, ladder: Sequence[Rung], limits: Limits, preference: Preference) -> Choice:
+def best_fleet(
+    demand: float,
+    ladder: Sequence[Rung],
+    limits: Limits,
+    preference: Preference,
+    among: Collection[str] | None = None,
+) -> Choice:
     """Return the best fleet for ``demand`` tokens/s, within the limits.
 
-    Quality: enough, then quality, then cost. Cost: enough, then cost, then quality. Between equals the fewest replicas,
-    then the order of the ladder. If none is enough, the one that serves most.
+    A variant that can keep every latency target comes before one that cannot. Then, Quality: enough, then quality, then
+    cost. Cost: enough, then cost, then quality. Between equals the fewest replicas, then the fastest, then the order of
+    the ladder. If none is enough, the one that serves most.
 
     Args:
         demand: tokens per second that the fleet must be able to serve.
         ladder: at least one variant, best first.
         limits: bounds of the whole fleet.
         preference: what is given up first.
+        among: the variants that may serve, at least one of the ladder; None for all of them.
     """
     return max(
-        (candidate for rung in ladder for candidate in _candidates(demand, rung, ladder, limits)),
+        (
+            candidate
+            for rung in ladder
+            if among is None or rung.name in among
+            for candidate in _candidates(demand, rung, ladder, limits)
+        ),
         key=lambda choice: _worth(choice, limits, preference),
     )
+
+
+def quality_step(quality: float) -> int:
+    """Return a quality as it is compared."""
+    return round(quality / QUALITY_STEP)
 
 
 def _candidates(demand: float, rung: Rung, ladder: Sequence[Rung], limits: Limits) -> Iterator[Choice]:
@@ -77,7 +101,7 @@ def _candidates(demand: float, rung: Rung, ladder: Sequence[Rung], limits: Limit
     most = _most(rung, others, ladder, limits)
     least = min(max(rung.least, limits.least - sum(others.values())), most)
     for count in range(max(least, min(most, _lower_bound(demand, rung, others))), most + 1):
-        choice = _choice(demand, {**others, rung.name: count}, ladder)
+        choice = _choice(demand, {**others, rung.name: count}, rung, ladder)
         if choice.enough or count == most:
             yield choice
             return
@@ -85,7 +109,7 @@ def _candidates(demand: float, rung: Rung, ladder: Sequence[Rung], limits: Limit
 
 def _lower_bound(demand: float, rung: Rung, others: Mapping[str, int]) -> int:
     """Return a number of replicas below which the fleet cannot be enough: as if all were worth the best of it."""
-    best = rung.capacity(rung.most + sum(others.values()))
+    best = rung.capacity(rung.most + sum(others.values())) if rung.capacity else 0.0
     return math.ceil(demand / best) - sum(others.values()) if best > 0 else 0
 
 
@@ -97,13 +121,16 @@ def _most(rung: Rung, others: Mapping[str, int], ladder: Sequence[Rung], limits:
     return max(most, 0)
 
 
-def _choice(demand: float, replicas: Mapping[str, int], ladder: Sequence[Rung]) -> Choice:
+def _choice(demand: float, replicas: Mapping[str, int], server: Rung, ladder: Sequence[Rung]) -> Choice:
     used = [rung for rung in ladder if replicas[rung.name] > 0]
     total = sum(replicas.values())
-    served = total * min((rung.capacity(total) for rung in used), default=0.0)
+    known = [rung.capacity(total) for rung in used if rung.capacity]
+    served = total * min(known, default=0.0) if server.capacity else 0.0
     return Choice(
+        variant=server.name,
         replicas=replicas,
         tokens_per_second=served,
+        keeps_targets=all(rung.keeps_targets for rung in used),
         quality=sum(rung.quality * replicas[rung.name] for rung in used) / total if total else 0.0,
         hourly_cost=sum(rung.hourly_cost * replicas[rung.name] for rung in used),
         enough=served >= demand,
@@ -113,6 +140,7 @@ def _choice(demand: float, replicas: Mapping[str, int], ladder: Sequence[Rung]) 
 def _worth(choice: Choice, limits: Limits, preference: Preference) -> tuple[float, ...]:
     total = sum(choice.replicas.values())
     served = 0.0 if choice.enough else choice.tokens_per_second
-    quality = round(choice.quality / QUALITY_STEP)
+    quality = quality_step(choice.quality)
     merits = (-choice.hourly_cost, quality) if preference is Preference.COST else (quality, -choice.hourly_cost)
-    return (total >= limits.least, choice.enough, served, *merits, -total)
+    found = (total >= limits.least, choice.keeps_targets, choice.enough, served, *merits, -total)
+    return (*found, choice.tokens_per_second)

@@ -1,7 +1,7 @@
 """Whether requests reach some pods much more often than others: more replicas would not relieve those.
 
 Kept-alive connections stay with old pods, and a gateway may prefer some. Compared are requests per pod, averaged over
-`IMBALANCE_SECONDS`, so that chance evens out.
+`IMBALANCE_SECONDS`, so that chance evens out, among pods of the same variant: a slower one holds more of them.
 """
 
 import math
@@ -29,11 +29,12 @@ class PodRequests:
     by_minutes: float
     """Over `IMBALANCE_SECONDS`."""
     since_seconds: float
+    variant: str
 
     @classmethod
-    def first(cls, requests: float, now: float) -> "PodRequests":
+    def first(cls, requests: float, now: float, variant: str) -> "PodRequests":
         """Return the averages of a pod that is seen for the first time."""
-        return cls(by_window=requests, by_minutes=requests, since_seconds=now)
+        return cls(by_window=requests, by_minutes=requests, since_seconds=now, variant=variant)
 
     def after(self, requests: float, elapsed_seconds: float, window_seconds: float) -> "PodRequests":
         """Return the averages ``elapsed_seconds`` later."""
@@ -43,13 +44,15 @@ class PodRequests:
             by_window=self.by_window + by_window * (requests - self.by_window),
             by_minutes=self.by_minutes + by_minutes * (requests - self.by_minutes),
             since_seconds=self.since_seconds,
+            variant=self.variant,
         )
 
 
 def imbalance(requests: Mapping[str, PodRequests], now: float) -> float | None:
-    """Return max/mean of the pods' requests; None while there are too few pods or requests to tell."""
-    settled = [pod.by_minutes for pod in requests.values() if now - pod.since_seconds >= IMBALANCE_SECONDS]
-    if len(settled) < FEWEST_PODS:
-        return None
-    mean = sum(settled) / len(settled)
-    return max(settled) / mean if mean >= ENOUGH_REQUESTS else None
+    """Return the largest max/mean of the pods' requests; None while there are too few pods or requests to tell."""
+    settled: dict[str, list[float]] = {}
+    for pod in requests.values():
+        if now - pod.since_seconds >= IMBALANCE_SECONDS:
+            settled.setdefault(pod.variant, []).append(pod.by_minutes)
+    means = {name: sum(loads) / len(loads) for name, loads in settled.items() if len(loads) >= FEWEST_PODS}
+    return max((max(settled[name]) / mean for name, mean in means.items() if mean >= ENOUGH_REQUESTS), default=None)

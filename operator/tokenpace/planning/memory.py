@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.planning.budget import Budget
+from tokenpace.planning.budget import Budget, degraded_variants
 from tokenpace.planning.demand import (
     HISTORY_SECONDS,
     Moment,
@@ -52,6 +52,8 @@ class Memory:
     """By pod."""
     stream_share: StreamShare = field(default_factory=StreamShare)
     descent: Descent | None = None
+    goal: str | None = None
+    """The variant that the fleet was last sent to."""
     setbacks: Mapping[str, Setback] = field(default_factory=dict)
     """By variant. Written down and read back, as are the next two."""
     switched_at_seconds: float | None = None
@@ -80,8 +82,7 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     if not sight.measuring or elapsed < SHORTEST_SECONDS:
         return memory
     known = sight.readings
-    window_seconds = max(reading.window_seconds for reading in known)
-    elapsed = min(elapsed, window_seconds)
+    elapsed = min(elapsed, max(reading.window_seconds for reading in known))
     traffic = memory.traffic.after(known, elapsed)
     full = is_fleet_full(known)
     requests = _requests(memory, sight, elapsed)
@@ -95,6 +96,13 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
         stream_share=_stream_share(memory, spec, known, elapsed),
         unbalanced_since_seconds=_since(
             (imbalance(requests, sight.now) or 0.0) > IMBALANCE, memory.unbalanced_since_seconds, sight.now
+        ),
+        budget=memory.budget.after(
+            sight.known,
+            degraded_variants(spec),
+            unseen_factor=sight.unseen_factor,
+            elapsed_seconds=elapsed,
+            window_seconds=3600.0 * spec.slo.window_hours,
         ),
     )
 
@@ -175,7 +183,7 @@ def _requests(memory: Memory, sight: Sight, elapsed_seconds: float) -> dict[str,
     for pod, reading in sight.known:
         before, now = memory.requests.get(pod.name), requests_in(reading)
         requests[pod.name] = (
-            PodRequests.first(now, sight.now)
+            PodRequests.first(now, sight.now, pod.variant)
             if before is None
             else before.after(now, elapsed_seconds, reading.window_seconds)
         )

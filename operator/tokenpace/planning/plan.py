@@ -6,21 +6,28 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tokenpace.api.reasons import DecisionReason, ScalingLimitedReason, SLOFeasibleReason
+from tokenpace.api.reasons import DecisionReason, DegradedReason, ScalingLimitedReason, SLOFeasibleReason
 from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.support import variant_in_use
-from tokenpace.api.variant import Variant
+from tokenpace.planning.basis import Basis
 from tokenpace.planning.compliance import slo_met
 from tokenpace.planning.decide import Decision, decide
 from tokenpace.planning.decision import Finding, Indicators, Plan, VariantSpeed, Verdict
+from tokenpace.planning.degradation import degraded
 from tokenpace.planning.estimate import Estimate, estimate
 from tokenpace.planning.explain import numbers, sentence
 from tokenpace.planning.findings import metrics_available, scaling_limited, slo_feasible, traffic_unbalanced
+from tokenpace.planning.goal import Goal, choose
+from tokenpace.planning.ladder import ladder_of
 from tokenpace.planning.memory import Memory, remember
-from tokenpace.planning.observation import Observation
+from tokenpace.planning.need import need
+from tokenpace.planning.observation import Canary, Observation
+from tokenpace.planning.outlook import outlook
 from tokenpace.planning.plausible import plausible_time
+from tokenpace.planning.setbacks import setbacks
 from tokenpace.planning.sight import Sight, look
+from tokenpace.planning.switch import Switch, progress, switch_of
+from tokenpace.planning.transition import Road, next_fleet, road_of
 
 
 def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now: float) -> tuple[Plan, Memory]:
@@ -29,7 +36,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     Args:
         spec: what is declared.
         observation: what is seen at this moment.
-        memory: what the previous plan returned; `Memory()` at a fresh start, with `learned` if it was written down.
+        memory: what the previous plan returned; at a fresh start `Memory()`, with what was written down.
         now: Unix seconds, of the same clock as the pods' times.
 
     Returns:
@@ -40,30 +47,92 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     sight = look(observation, (memory.at_seconds or 0.0) if moment is None else moment)
     memory = remember(memory, spec, sight)
     believed = estimate(spec, sight, memory)
-    memory = _noting_demand(memory, sight, believed)
-    variant = variant_in_use(spec)  # Only one variant runs: switching between them is not supported yet.
-    if variant is None:
-        return _nothing_to_run(spec, sight, memory, believed), memory
-    decision = decide(spec, sight, memory, believed, variant)
-    fleet = _fleet(spec, sight, variant, decision)
-    retiring = sorted(name for name, count in fleet.items() if count > 0 and name != variant.name)
-    settled = decision.reason in (DecisionReason.AT_TARGET, DecisionReason.STABILIZING)
-    message = sentence(decision, spec, variant, sight, believed)
+    leads = {name: one.lead_seconds for name, one in believed.variants.items()}
+    memory = replace(_noting_demand(memory, sight, believed), setbacks=setbacks(memory.setbacks, sight, leads))
+    running = sight.observation.replicas
+    basis = Basis(
+        spec=spec,
+        sight=sight,
+        memory=memory,
+        estimate=believed,
+        need=need(spec, sight, memory, believed),
+        ladder=ladder_of(spec, believed),
+        running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
+    )
+    goal = choose(basis)
+    if goal is None:
+        return _nothing_to_run(basis), memory
+    return _planned(basis, goal)
+
+
+def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
+    decision = decide(basis, goal.variant)
+    road = _road(basis, decision)
+    fleet = next_fleet(road, basis.standing(goal.variant))
+    if basis.sight.blind and basis.spec.scaling.mode is not Mode.MANUAL:
+        fleet = {name: count if name == goal.variant else basis.running[name] for name, count in fleet.items()}
+    under_way = switch_of(basis, decision, road)
     decided = Plan(
         fleet=fleet,
-        goal=fleet,
-        reason=DecisionReason.RETIRING if retiring and settled else decision.reason,
-        message=f"{message} {', '.join(retiring)} stays until {variant.name} serves." if retiring else message,
-        numbers=numbers(decision, variant, sight, believed),
-        indicators=_indicators(sight, believed),
-        speeds=_speeds(believed),
-        metrics_available=metrics_available(sight),
-        slo_met=slo_met(spec.slo, sight, believed),
-        slo_feasible=slo_feasible(spec, variant, believed, decision),
-        scaling_limited=scaling_limited(decision, variant, memory, sight),
-        traffic_unbalanced=traffic_unbalanced(memory, sight),
+        goal={**road.goal, decision.variant: decision.target},
+        reason=_reason(goal, decision, under_way),
+        message=sentence(basis, goal, decision, road),
+        numbers=numbers(basis, decision),
+        indicators=_indicators(basis),
+        speeds=_speeds(basis.estimate),
+        metrics_available=metrics_available(basis.sight),
+        slo_met=slo_met(basis.spec.slo, basis.sight, basis.estimate),
+        slo_feasible=slo_feasible(basis),
+        scaling_limited=scaling_limited(basis, goal, decision),
+        traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
+        canaries=_canaries(basis, goal.variant),
+        degraded=degraded(basis, goal),
+        progress=progress(basis, decision, road),
+        outlook=outlook(basis, goal, decision),
     )
-    return decided, replace(memory, descent=decision.descent)
+    return decided, _remembered(basis, goal, decision)
+
+
+def _road(basis: Basis, decision: Decision) -> Road:
+    """Return the road to what was decided: replicas of one variant, and of others what `minReplicas` keeps."""
+    name, manual = decision.variant, basis.spec.scaling.mode is Mode.MANUAL
+    others = {one: 0 if manual else basis.ladder.kept(one) for one in basis.running}
+    goal = {**others, name: decision.replicas}
+    blocked = {one for one, setback in basis.memory.setbacks.items() if setback.blocks(basis.sight.now)}
+    barred = frozenset(blocked - {name})
+    return replace(road_of(basis.ladder, goal, name, decision.successors, basis.running), barred=barred)
+
+
+def _reason(goal: Goal, decision: Decision, under_way: Switch | None) -> DecisionReason:
+    if under_way is not None:
+        return under_way.reason
+    limited = decision.reason is DecisionReason.LIMITED and goal.refused is not None
+    return DecisionReason.BUDGET_SPENT if limited else decision.reason
+
+
+def _canaries(basis: Basis, name: str) -> frozenset[str]:
+    """Return the pod whose canary decides whether the switch goes on: the first that serves of the variant's own."""
+    if basis.is_proven(name):
+        return frozenset()
+    template_hash = basis.sight.observation.template_hashes.get(name)
+    untried = sorted(
+        pod.name
+        for pod in basis.sight.serving
+        if pod.variant == name and pod.template_hash == template_hash and pod.canary is Canary.UNTRIED
+    )
+    return frozenset(untried[:1])
+
+
+def _remembered(basis: Basis, goal: Goal, decision: Decision) -> Memory:
+    """Return the memory with what was decided. A fleet that is sent elsewhere than it was going has been switched."""
+    memory, before = basis.memory, basis.memory.goal or basis.sight.incumbent
+    switched = before is not None and before != goal.variant
+    return replace(
+        memory,
+        descent=decision.descent,
+        goal=goal.variant,
+        switched_at_seconds=basis.sight.now if switched else memory.switched_at_seconds,
+    )
 
 
 def _noting_demand(memory: Memory, sight: Sight, believed: Estimate) -> Memory:
@@ -77,41 +146,27 @@ def _noting_demand(memory: Memory, sight: Sight, believed: Estimate) -> Memory:
     return replace(memory, history=(*memory.history[:-1], replace(last, demand_tokens_per_second=demand)))
 
 
-def _fleet(spec: LLMDeploymentSpec, sight: Sight, variant: Variant, decision: Decision) -> dict[str, int]:
-    """Return the replicas of every variant.
-
-    Any other variant is retiring: its replicas stay until the one in use is known to serve with enough of its own.
-    """
-    running, serving = sight.observation.replicas, sight.serving_of(variant.name)
-    manual = spec.scaling.mode is Mode.MANUAL
-    enough = decision.replicas if manual else decision.likely
-    succeeded = enough is not None and serving >= max(enough, 0 if manual else 1)
-    others = {
-        name: 0 if succeeded else running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))
-    }
-    return {**others, variant.name: decision.replicas}
-
-
-def _indicators(sight: Sight, believed: Estimate) -> Indicators:
+def _indicators(basis: Basis) -> Indicators:
+    believed = basis.estimate
     return Indicators(
         demand_tokens_per_second=believed.demand_tokens_per_second,
         served_tokens_per_second=believed.served_tokens_per_second,
-        capacity_tokens_per_second=_capacity(sight, believed),
+        capacity_tokens_per_second=_capacity(basis),
         stream_tokens_per_second=believed.stream_tokens_per_second,
         waiting_requests=believed.waiting_requests,
     )
 
 
-def _capacity(sight: Sight, believed: Estimate) -> float | None:
-    """Return what the pods that serve can do as promised; None if of one of their variants nothing is known."""
-    total = 0.0
-    for name, count in sight.pods_serving.items():
-        one = believed.variants.get(name)
+def _capacity(basis: Basis) -> float | None:
+    """Return what the pods that serve can do as promised, the weakest binding all; None if of one nothing is known."""
+    each, total = [], len(basis.sight.serving)
+    for name in basis.sight.pods_serving:
+        one = basis.estimate.variants.get(name)
         if one is None or one.feasible is None:
             return None
-        load = one.promised_load(count)
-        total += count * load.tokens_per_second if load else 0.0
-    return total
+        load = one.promised_load(total)
+        each.append(load.tokens_per_second if load else 0.0)
+    return total * min(each, default=0.0)
 
 
 def _speeds(believed: Estimate) -> Mapping[str, VariantSpeed]:
@@ -127,20 +182,24 @@ def _speeds(believed: Estimate) -> Mapping[str, VariantSpeed]:
     return speeds
 
 
-def _nothing_to_run(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, believed: Estimate) -> Plan:
+def _nothing_to_run(basis: Basis) -> Plan:
     """Return the plan where no variant can run: everything stays as it is."""
     message = "No variant at or above `slo.minQuality` can run in this version; nothing is changed."
-    running = sight.observation.replicas
     return Plan(
-        fleet={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
+        fleet=basis.running,
+        goal=basis.running,
         reason=DecisionReason.INFEASIBLE,
         message=message,
         numbers={},
-        indicators=_indicators(sight, believed),
-        speeds=_speeds(believed),
-        metrics_available=metrics_available(sight),
-        slo_met=slo_met(spec.slo, sight, believed),
+        indicators=_indicators(basis),
+        speeds=_speeds(basis.estimate),
+        metrics_available=metrics_available(basis.sight),
+        slo_met=slo_met(basis.spec.slo, basis.sight, basis.estimate),
         slo_feasible=Finding(Verdict.FALSE, SLOFeasibleReason.NO_VARIANT, message),
         scaling_limited=Finding(Verdict.TRUE, ScalingLimitedReason.NO_VARIANT, message),
-        traffic_unbalanced=traffic_unbalanced(memory, sight),
+        traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
+        canaries=frozenset(),
+        degraded=Finding(Verdict.UNKNOWN, DegradedReason.NOTHING_SERVES, message),
+        progress=None,
+        outlook=(),
     )

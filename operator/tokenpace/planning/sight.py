@@ -1,10 +1,11 @@
 """What can be seen at this moment: which pods serve, and of which of them anything is known."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tokenpace.planning.observation import Idle, Live, Observation, Pod, Reading
+from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod, Reading
 from tokenpace.planning.plausible import plausible
 
 NEW_POD_SECONDS = 90.0
@@ -25,6 +26,9 @@ class Sight:
     """Pods that serve and of which nothing is known."""
     pods_serving: Mapping[str, int]
     """By variant."""
+    incumbent: str | None
+    """The variant that most pods that serve are of, but for pods that a canary found wrong; between equals the one that
+    has served longest. None while nothing serves."""
 
     @property
     def blind(self) -> bool:
@@ -66,7 +70,16 @@ def look(observation: Observation, now: float) -> Sight:
         known=known,
         unknown=tuple(pod for pod in blank if not is_new(pod, now)),
         pods_serving=Counter(pod.variant for pod in serving),
+        incumbent=_incumbent([pod for pod in serving if pod.canary is not Canary.FAILED] or serving),
     )
+
+
+def _incumbent(serving: Sequence[Pod]) -> str | None:
+    counts = Counter(pod.variant for pod in serving)
+    since: dict[str, float] = {}
+    for pod in serving:
+        since[pod.variant] = min(pod.ready_since_seconds or 0.0, since.get(pod.variant, math.inf))
+    return min(counts, key=lambda name: (-counts[name], since[name], name), default=None)
 
 
 def is_new(pod: Pod, now: float) -> bool:

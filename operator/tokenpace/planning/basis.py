@@ -1,0 +1,80 @@
+"""Everything that a decision rests on, in one value."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.planning.estimate import Estimate
+from tokenpace.planning.ladder import Ladder
+from tokenpace.planning.leadtime import is_overdue
+from tokenpace.planning.memory import Memory
+from tokenpace.planning.need import Need
+from tokenpace.planning.observation import Canary, Live, Pod
+from tokenpace.planning.sight import Sight
+from tokenpace.planning.transition import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What is declared, seen, remembered, believed and needed."""
+
+    spec: LLMDeploymentSpec
+    sight: Sight
+    memory: Memory
+    estimate: Estimate
+    need: Need
+    ladder: Ladder
+    running: Mapping[str, int]
+    """Replicas that are asked for, of every variant that is declared or runs."""
+
+    @property
+    def required(self) -> float:
+        """Tokens per second that a fleet has to be able to serve, as it looks now."""
+        return max(self.need.certain, self.need.likely or 0.0)
+
+    @property
+    def stock(self) -> Mapping[str, int]:
+        """By variant, the replicas that the cluster has room for, where some of them cannot start."""
+        stuck = Counter(pod.variant for pod in self.sight.observation.pods if pod.trouble and self.is_overdue(pod))
+        return {name: max(self.running.get(name, 0) - count, 0) for name, count in stuck.items()}
+
+    def is_overdue(self, pod: Pod) -> bool:
+        """Tell whether a pod should serve by now and does not."""
+        believed = self.estimate.variants.get(pod.variant)
+        return believed is not None and is_overdue(pod, believed.lead_seconds, self.sight.now)
+
+    def is_in_time(self, name: str) -> bool:
+        """Tell whether a fleet of this variant alone is seen to keep the promised stream speed, at the load it has."""
+        target, share = self.spec.slo.stream, self.estimate.fast_share
+        return (
+            target is not None
+            and share is not None
+            and 100 * share >= target.percentile
+            and not self.estimate.waiting_requests
+            and self.sight.serving_of(name) == len(self.sight.serving)
+        )
+
+    def is_proven(self, name: str) -> bool:
+        """Tell whether a replica of a variant has shown that it generates: to a canary, or to clients meanwhile."""
+        template_hash = self.sight.observation.template_hashes.get(name)
+        return name == self.sight.incumbent or any(
+            pod.canary is Canary.PASSED or (pod.canary is Canary.UNTRIED and _generates(pod))
+            for pod in self.sight.serving
+            if pod.variant == name and pod.template_hash == template_hash
+        )
+
+    def standing(self, name: str) -> Standing:
+        """Return where the fleet is on its way to one in which this variant serves."""
+        there = Counter(pod.variant for pod in self.sight.observation.pods if not pod.terminating)
+        terminating = sum(pod.terminating for pod in self.sight.observation.pods)
+        return Standing(
+            running=self.running,
+            serving={one: self.sight.serving_of(one) for one in self.running},
+            leaving=terminating + sum(max(0, count - self.running.get(one, 0)) for one, count in there.items()),
+            proven=self.is_proven(name),
+        )
+
+
+def _generates(pod: Pod) -> bool:
+    return isinstance(pod.sample, Live) and pod.sample.reading.generated_tokens_per_second > 0

@@ -1,0 +1,189 @@
+"""Which variant shall serve: chosen over the whole ladder, and kept unless there is a reason to leave it.
+
+Away from a variant at once, when no fleet of it can be enough for what is certainly wanted. To a better or a cheaper
+one only when a fleet of that would have been enough at every moment of the stabilization window. Between the two lies
+all that chance may explain, so that noise around a constant demand does not send a fleet to and fro.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tokenpace.api.scaling import Mode, Preference, WhenSpent
+from tokenpace.planning.basis import Basis
+from tokenpace.planning.budget import ENTRY_DWELLS, WAY_BACK_MARGIN, degraded_variants
+from tokenpace.planning.estimate import is_extrapolated
+from tokenpace.planning.fleet import Choice, quality_step
+from tokenpace.planning.shortfall import dips, length_seconds, pays_off, way_to
+from tokenpace.planning.stability import SLACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """The variant that shall serve."""
+
+    variant: str
+    refused: str | None = None
+    """One that would rescue the SLO, for which too little is left of the quality budget."""
+    spent: bool = False
+    """Whether the quality budget sends the fleet back to the best variant."""
+
+
+def choose(basis: Basis) -> Goal | None:
+    """Return the variant that shall serve; None where none may."""
+    ladder = basis.ladder
+    if not ladder.variants:
+        return None
+    if basis.spec.scaling.mode is Mode.MANUAL:
+        return Goal(variant=ladder.variants[0].name)
+    allowed = triable(basis)
+    base = _base(basis, allowed)
+    if base is None:
+        return Goal(variant=ladder.best(basis.required, allowed).variant)
+    if basis.sight.blind:
+        return Goal(variant=base)
+    return _sent_back(basis, base, allowed) or _rescued(basis, base, allowed) or _bettered(basis, base, allowed)
+
+
+def triable(basis: Basis) -> list[str]:
+    """Return the variants that may be tried now: all of them, rather than none."""
+    names = [variant.name for variant in basis.ladder.variants]
+    setbacks, now = basis.memory.setbacks, basis.sight.now
+    return [name for name in names if name not in setbacks or not setbacks[name].blocks(now)] or names
+
+
+def _base(basis: Basis, allowed: Collection[str]) -> str | None:
+    """Return the variant that stays unless there is a reason to leave it.
+
+    That is the one to which the fleet was last sent. A restarted operator does not remember it: then it is the one of
+    the newest pod where variants are mixed, for it is the new that are started on the way.
+    """
+    running, sight = basis.running, basis.sight
+    mixed = {name for name in allowed if running.get(name, 0) > basis.ladder.kept(name)}
+    newest = max(
+        (pod for pod in sight.observation.pods if pod.variant in mixed and not pod.terminating),
+        key=lambda pod: (pod.created_at_seconds, pod.name),
+        default=None,
+    )
+    by_replicas = sorted(running, key=lambda name: (-running[name], name))
+    candidates = (
+        basis.memory.goal,
+        newest.variant if newest is not None and len(mixed) > 1 else None,
+        sight.incumbent,
+        *(name for name in by_replicas if running[name] > 0),
+    )
+    return next((name for name in candidates if name in allowed), None)
+
+
+def _rescued(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
+    """Return a variant that leaves less work waiting than ``base``, which is certainly not enough; None if it is."""
+    ladder, need = basis.ladder.within(basis.stock), basis.need
+    most = ladder.most(base)
+    overrun = need.certain > most.tokens_per_second and not _is_unexplored(basis, base)
+    late = not most.keeps_targets and not basis.is_in_time(base)
+    if basis.ladder.believed(base).costs is None or not (overrun or late):
+        return None
+    known = [name for name in allowed if ladder.believed(name).costs is not None]
+    choice = ladder.best(basis.required, known)
+    if not _gains(most, choice, overrun=overrun):
+        return Goal(variant=base)
+    way = way_to(basis, choice)
+    if way is None or (choice.keeps_targets == most.keeps_targets and not pays_off(basis, way, choice, most)):
+        return Goal(variant=base)
+    if not _is_affordable(basis, base, choice, allowed):
+        return Goal(variant=base, refused=choice.variant)
+    return Goal(variant=choice.variant)
+
+
+def _gains(most: Choice, choice: Choice, *, overrun: bool) -> bool:
+    """Tell whether another fleet helps where the largest of the present variant is not enough."""
+    if choice.variant == most.variant or choice.keeps_targets < most.keeps_targets:
+        return False
+    if choice.keeps_targets > most.keeps_targets:
+        return True
+    return overrun and (choice.enough or choice.tokens_per_second * (1 - SLACK) > most.tokens_per_second)
+
+
+def _is_unexplored(basis: Basis, name: str) -> bool:
+    """Tell whether a variant may be able to do more than it is planned for: nobody has asked more of it yet."""
+    return is_extrapolated(basis.ladder.believed(name)) and not basis.estimate.saturated
+
+
+def _bettered(basis: Basis, base: str, allowed: Collection[str]) -> Goal:
+    """Return a better or cheaper variant that is certainly enough and can be reached without a dip, else ``base``."""
+    window, ladder = basis.need.window, basis.ladder
+    if window is None or not _has_dwelt(basis):
+        return Goal(variant=base)
+    barred = degraded_variants(basis.spec) if basis.spec.scaling.degraded else frozenset()
+    known = [name for name in allowed if name not in barred and ladder.believed(name).costs is not None]
+    if not known:
+        return Goal(variant=base)
+    choice = ladder.best(window, known)
+    if choice.variant == base or not choice.enough or not (base in barred or _is_better(basis, base, choice)):
+        return Goal(variant=base)
+    way = way_to(basis, choice)
+    if way is None or dips(basis, way, window):
+        return Goal(variant=base)
+    return Goal(variant=choice.variant)
+
+
+def _is_better(basis: Basis, base: str, choice: Choice) -> bool:
+    """Tell whether a fleet is better than any of ``base``, whatever chance may hide.
+
+    Its cost for all that may be wanted is compared with that of ``base`` for what is certain, so that of two variants
+    that cost about the same neither is better.
+    """
+    ladder = basis.ladder
+    least = ladder.best(basis.need.certain, (base,))
+    if choice.keeps_targets != least.keeps_targets:
+        return choice.keeps_targets
+    qualities = (quality_step(float(ladder[name].quality)) for name in (choice.variant, base))
+    better = next(qualities) - next(qualities)
+    cheaper = least.hourly_cost - choice.hourly_cost
+    first, second = (cheaper, better) if basis.spec.scaling.preference is Preference.COST else (better, cheaper)
+    return first > 0 or (first == 0 and second > 0)
+
+
+def _has_dwelt(basis: Basis) -> bool:
+    since = basis.memory.switched_at_seconds
+    return since is None or not 0 <= basis.sight.now - since < basis.spec.scaling.variant_dwell_seconds
+
+
+def _sent_back(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
+    """Return the best variant, if the quality budget is as good as spent and quality is what wins then."""
+    degraded = degraded_variants(basis.spec)
+    best = [name for name in allowed if name not in degraded]
+    if base not in degraded or not best or not is_limited(basis):
+        return None
+    choice = basis.ladder.best(basis.required, best)
+    way = way_to(basis, choice)
+    if left_tokens(basis) > tokens_per_second(basis) * WAY_BACK_MARGIN * length_seconds(way or ()):
+        return None
+    return Goal(variant=choice.variant, spent=True)
+
+
+def _is_affordable(basis: Basis, base: str, choice: Choice, allowed: Collection[str]) -> bool:
+    """Tell whether the quality budget allows for a fleet: two dwells of it, and the way back."""
+    degraded = degraded_variants(basis.spec)
+    if choice.variant not in degraded or base in degraded or not is_limited(basis):
+        return True
+    best = [name for name in allowed if name not in degraded]
+    back = way_to(basis, basis.ladder.best(basis.required, best or [base]), start=choice.replicas)
+    seconds = ENTRY_DWELLS * basis.spec.scaling.variant_dwell_seconds + WAY_BACK_MARGIN * length_seconds(back or ())
+    return left_tokens(basis) > tokens_per_second(basis) * seconds
+
+
+def is_limited(basis: Basis) -> bool:
+    """Tell whether the quality budget is a limit, and not only told about."""
+    declared = basis.spec.scaling.degraded
+    return declared is not None and declared.when_spent is WhenSpent.KEEP_QUALITY
+
+
+def left_tokens(basis: Basis) -> float:
+    """Return how many tokens may yet be generated below the best variant."""
+    declared = basis.spec.scaling.degraded
+    return basis.memory.budget.left_tokens(1.0 if declared is None else declared.max_tokens_percent / 100)
+
+
+def tokens_per_second(basis: Basis) -> float:
+    """Return how fast the quality budget would be spent."""
+    return max(basis.estimate.served_tokens_per_second or 0.0, basis.need.likely or 0.0)

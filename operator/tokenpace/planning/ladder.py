@@ -1,0 +1,81 @@
+"""The variants that may serve, and the best fleets of them within the bounds."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.support import servable_variants
+from tokenpace.api.variant import Variant
+from tokenpace.planning.estimate import Believed, Estimate
+from tokenpace.planning.fleet import Choice, Limits, Rung, best_fleet
+
+EVERYTHING = 1e15
+"""Tokens per second beyond any fleet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The best fleets within the bounds, by what they have to serve and by which variants may serve it."""
+
+    spec: LLMDeploymentSpec
+    estimate: Estimate
+    variants: tuple[Variant, ...]
+    """Best first: those that may serve, and those of which `minReplicas` has to stay."""
+    stock: Mapping[str, int] = field(default_factory=dict)
+    """By variant, the most replicas that the cluster has room for, where that is known."""
+
+    def __contains__(self, name: str) -> bool:
+        return any(variant.name == name for variant in self.variants)
+
+    def __getitem__(self, name: str) -> Variant:
+        return next(variant for variant in self.variants if variant.name == name)
+
+    def believed(self, name: str) -> Believed:
+        """Return what is believed of a variant."""
+        return self.estimate.variants[name]
+
+    def within(self, stock: Mapping[str, int]) -> "Ladder":
+        """Return the ladder of a cluster that has room for so many replicas."""
+        return replace(self, stock=stock)
+
+    def best(self, tokens_per_second: float, among: Collection[str]) -> Choice:
+        """Return the best fleet that can serve so much, in which one of these variants serves."""
+        scaling = self.spec.scaling
+        limits = Limits(
+            # Only pods are measured: without any, nobody would notice the first request.
+            least=max(scaling.min_replicas, 1),
+            most=scaling.max_replicas,
+            hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
+        )
+        return best_fleet(
+            tokens_per_second, [self._rung(one) for one in self.variants], limits, scaling.preference, among
+        )
+
+    def replicas(self, tokens_per_second: float, name: str) -> int:
+        """Return the replicas of this variant in the best fleet of it that can serve so much."""
+        return self.best(tokens_per_second, (name,)).replicas[name]
+
+    def most(self, name: str) -> Choice:
+        """Return the largest fleet in which this variant serves."""
+        return self.best(EVERYTHING, (name,))
+
+    def kept(self, name: str) -> int:
+        """Return the replicas of a variant that stay when another one serves."""
+        return self[name].min_replicas if name in self else 0
+
+    def _rung(self, variant: Variant) -> Rung:
+        believed = self.believed(variant.name)
+        return Rung(
+            name=variant.name,
+            quality=float(variant.quality),
+            hourly_cost=float(variant.hourly_cost or 0),
+            capacity=None if believed.costs is None else believed.tokens_per_second,
+            keeps_targets=believed.feasible is not False,
+            least=variant.min_replicas,
+            most=min(variant.max_replicas, self.stock.get(variant.name, variant.max_replicas)),
+        )
+
+
+def ladder_of(spec: LLMDeploymentSpec, estimate: Estimate) -> Ladder:
+    """Return the variants that may serve by what is declared."""
+    return Ladder(spec, estimate, servable_variants(spec))

@@ -1,0 +1,94 @@
+"""A switch from one variant to another, in words: where it comes from, where it goes, and how far it has come."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tokenpace.api.reasons import DecisionReason, ProgressingReason
+from tokenpace.planning.basis import Basis
+from tokenpace.planning.budget import degraded_variants
+from tokenpace.planning.decide import Decision
+from tokenpace.planning.decision import Finding, Verdict
+from tokenpace.planning.goal import is_limited
+from tokenpace.planning.setbacks import Setback
+from tokenpace.planning.transition import Road
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """A switch that is under way."""
+
+    new: str
+    old: str
+    """The variant that makes way; of several the one with most replicas."""
+    reason: DecisionReason
+
+
+def switch_of(basis: Basis, decision: Decision, road: Road) -> Switch | None:
+    """Return the switch that is under way, if one is."""
+    running, new = basis.running, decision.variant
+    outgoing = road.outgoing(running)
+    if not outgoing:
+        return None
+    old = max(outgoing, key=lambda name: (running[name], name))
+    return Switch(new=new, old=old, reason=_reason(basis, decision, old))
+
+
+def _reason(basis: Basis, decision: Decision, old: str) -> DecisionReason:
+    """Return why a variant makes way for the one that was decided on."""
+    new, settled = decision.variant, (DecisionReason.AT_TARGET, DecisionReason.STABILIZING)
+    if decision.reason in (
+        DecisionReason.MANUAL,
+        DecisionReason.METRICS_MISSING,
+        DecisionReason.METRICS_MISSING_SAFE_FLEET,
+    ):
+        return decision.reason
+    if old not in basis.ladder:
+        return DecisionReason.RETIRING if decision.reason in settled else decision.reason
+    if blocking(basis, old):
+        return DecisionReason.ROLLED_BACK
+    degraded = degraded_variants(basis.spec)
+    if is_limited(basis) and old in degraded and new not in degraded and not decision.enough:
+        return DecisionReason.BUDGET_SPENT
+    worse = basis.ladder[new].quality < basis.ladder[old].quality
+    return DecisionReason.SWITCHING if worse else DecisionReason.SWITCHING_BACK
+
+
+def blocking(basis: Basis, name: str) -> Setback | None:
+    """Return the setback because of which a variant is not tried now."""
+    setback = basis.memory.setbacks.get(name)
+    return setback if setback is not None and setback.blocks(basis.sight.now) else None
+
+
+def progress(basis: Basis, decision: Decision, road: Road) -> Finding | None:
+    """Return the switch that is under way, or was rolled back and is not tried again yet."""
+    under_way = switch_of(basis, decision, road)
+    if under_way is not None and not blocking(basis, under_way.old):
+        return Finding(Verdict.TRUE, ProgressingReason.SWITCHING, f"{how_far(basis, under_way, road)}.")
+    setbacks = [f"{name} {is_set_back(setback)}." for name in road.goal if (setback := blocking(basis, name))]
+    if setbacks:
+        return Finding(Verdict.FALSE, ProgressingReason.ROLLED_BACK, " ".join(setbacks))
+    return None
+
+
+def is_set_back(setback: Setback) -> str:
+    """Return that a variant could not take over, why, and when it is tried again."""
+    until = datetime.fromtimestamp(setback.until_seconds, UTC)
+    times = "" if setback.failures == 1 else f" {setback.failures} times in a row"
+    return f"could not take over{times} ({setback.message}) and is not tried again before {until:%H:%M:%S} UTC"
+
+
+def how_far(basis: Basis, under_way: Switch, road: Road) -> str:
+    """Return how far a switch has come, and what it waits for."""
+    new, old, serving = under_way.new, under_way.old, basis.sight.serving_of(under_way.new)
+    enough = "it is known how many are enough" if road.enough is None else f"{new} serves"
+    text = f"{serving} of {road.goal[new]} replicas of {new} serve; {old} stays until {enough}"
+    if serving and not basis.is_proven(new):
+        return f"{text}, and more of {new} come when its first replica has passed its canary"
+    if road.room(basis.running, new) <= 0 and basis.running[new] < road.goal[new] and not _can_make_room(basis, road):
+        return f"{text}, for which the bounds leave no room: raise `scaling.maxSurge`"
+    return text
+
+
+def _can_make_room(basis: Basis, road: Road) -> bool:
+    """Tell whether something of the old can go before the new serve."""
+    return basis.standing(road.variant).serving_besides((road.variant,)) > 1 or basis.sight.serving_of(road.variant) > 0
