@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenpace.engines.engine import Signal
 from tokenpace.engines.tgi import TextGenerationInference
 from tokenpace.engines.window import Scrape, Window
 from tokenpace.planning.observation import Reading
@@ -18,6 +19,7 @@ AT_WORK: Final = {
     "prompt_tokens": 500.0,
     "ended": 8.0,
     "ended_tokens": 900.0,
+    "ended_seconds": 30.0,
     "prefills": 10.0,
     "prefill_seconds": 1.0,
     "decodes": 500.0,
@@ -34,6 +36,11 @@ def read(*scrapes: tuple[float, dict[str, float]]) -> Reading:
     return reading
 
 
+def rendered(signal: Signal) -> str:
+    labels = ",".join(f'{label}="{value}"' for label, value in signal.labels.items())
+    return f"{signal.metric}{{{labels}}}" if labels else signal.metric
+
+
 def exported(name: str) -> set[str]:
     lines = (EXPOSITIONS / f"tgi-3.3.6-{name}.txt").read_text().splitlines()
     return {line.split()[0] for line in lines if line and not line.startswith("#")}
@@ -42,10 +49,7 @@ def exported(name: str) -> set[str]:
 def test_the_router_exported_every_signal_of_work_that_it_had() -> None:
     """No prefill joined a running batch in the recorded run."""
     wanted = {name: signal for name, signal in SIGNALS.items() if name != "chunkings"}
-    series = exported("router-v3")
-    for signal in wanted.values():
-        labels = ",".join(f'{label}="{value}"' for label, value in signal.labels.items())
-        assert (f"{signal.metric}{{{labels}}}" if labels else signal.metric) in series
+    assert {rendered(signal) for signal in wanted.values()} <= exported("router-v3")
 
 
 def test_the_llama_cpp_backend_exported_neither_a_queue_nor_a_batch() -> None:
@@ -65,21 +69,33 @@ def test_tokens_that_speculation_adds_to_a_step_count() -> None:
     assert read((0.0, AT_WORK), (10.0, after)).generated_tokens_per_second == 50.0
 
 
-def test_without_prefill_a_token_takes_a_step() -> None:
-    after = {**AT_WORK, "sequence_steps": 1400.0, "decodes": 700.0, "decode_seconds": 14.0}
-    assert read((0.0, AT_WORK), (10.0, after)).seconds_per_output_token == pytest.approx(0.02)
-
-
-def test_steps_that_take_longer_than_the_window_still_have_a_price() -> None:
-    """A prefill of 20 s, most of it before the window, is counted when it ends."""
+def test_a_stream_is_as_slow_as_its_clients_see_it_without_its_own_prefill() -> None:
+    """Ten requests of 100 tokens in 3.2 s each, of which a prefill of 0.2 s brings the first token."""
     after = {
         **AT_WORK,
-        "sequence_steps": 1400.0,
-        "prefill_seconds": 21.0,
-        "decodes": 700.0,
-        "decode_seconds": 14.0,
+        "prefills": 20.0,
+        "prefill_seconds": 3.0,
+        "ended": 18.0,
+        "ended_tokens": 1900.0,
+        "ended_seconds": 62.0,
     }
-    assert read((0.0, AT_WORK), (10.0, after)).seconds_per_output_token == pytest.approx(24 / 200)
+    assert read((0.0, AT_WORK), (10.0, after)).seconds_per_output_token == pytest.approx(3.0 / 99)
+
+
+def test_the_recorded_streams_were_slower_than_their_steps() -> None:
+    """Between two decode steps of 22.6 ms the router needed as much again as a fifth of one."""
+    lines = (EXPOSITIONS / "tgi-3.3.6-router-v3.txt").read_text().splitlines()
+    series = dict(line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+    recorded = {name: float(series.get(rendered(signal), 0.0)) for name, signal in SIGNALS.items()}
+    reading = read((0.0, dict.fromkeys(recorded, 0.0)), (60.0, recorded))
+    assert recorded["decode_seconds"] / recorded["decodes"] == pytest.approx(0.0226, abs=1e-4)
+    assert reading.seconds_per_output_token == pytest.approx(0.0271, abs=1e-4)
+    assert reading.generated_tokens_per_second * 60 == pytest.approx(512)
+
+
+def test_requests_of_a_single_token_say_nothing_of_a_streams_speed() -> None:
+    after = {**AT_WORK, "ended": 18.0, "ended_tokens": 910.0, "ended_seconds": 31.0}
+    assert read((0.0, AT_WORK), (10.0, after)).seconds_per_output_token is None
 
 
 def test_a_counter_that_was_not_used_yet_began_at_zero() -> None:
