@@ -2,10 +2,11 @@
 
 import pytest
 
+from tokenpace.api.reasons import EventReason, ProgressingReason
 from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.cluster.apply import Outcome, Result, Scale, Target
 from tokenpace.cluster.kinds import DEPLOYMENTS
-from tokenpace.controller.events import Happening, event_body, scalings, turns
+from tokenpace.controller.events import Happening, event_body, scalings, switching, turns
 
 RESOURCE = {"metadata": {"name": "chat", "namespace": "team", "uid": "u-1", "resourceVersion": "7"}}
 
@@ -61,6 +62,50 @@ def test_a_condition_that_turns_good_is_no_warning() -> None:
 
 def test_a_fleet_that_is_not_ready_at_first_is_not_told_of() -> None:
     assert said(status(), status(("Ready", "False"))) == []
+
+
+def progressing(reason: str | None) -> LLMDeploymentStatus:
+    """Return a status whose Progressing has this reason; None has none."""
+    body = status(("Progressing", "True")).as_manifest()
+    for condition in body["conditions"]:
+        condition |= {"reason": reason, "message": f"{reason}, with its numbers."}
+    return LLMDeploymentStatus.model_validate(body | {"variant": "q4"} if reason else {})
+
+
+SWITCHING, ROLLED_BACK = ProgressingReason.SWITCHING, ProgressingReason.ROLLED_BACK
+
+
+@pytest.mark.parametrize("before", [None, "Settled", ROLLED_BACK])
+def test_a_switch_that_begins_is_told_with_its_sentence(before: str | None) -> None:
+    (happening,) = switching(progressing(before), progressing(SWITCHING))
+    assert happening == Happening(EventReason.SWITCH_BEGUN, "Switching, with its numbers.", warning=False)
+
+
+@pytest.mark.parametrize("after", ["Settled", "ReplicasStopping", "PodsInTrouble"])
+def test_a_switch_that_is_over_is_told_with_the_variant_that_serves(after: str) -> None:
+    (happening,) = switching(progressing(SWITCHING), progressing(after))
+    assert happening == Happening(EventReason.SWITCH_DONE, "q4 serves. Why.", warning=False)
+
+
+@pytest.mark.parametrize("before", [None, "Settled", SWITCHING])
+def test_a_switch_that_is_rolled_back_is_a_warning(before: str | None) -> None:
+    (happening,) = switching(progressing(before), progressing(ROLLED_BACK))
+    assert happening == Happening(EventReason.SWITCH_ROLLED_BACK, "RolledBack, with its numbers.", warning=True)
+
+
+@pytest.mark.parametrize("reason", list(ProgressingReason))
+def test_what_goes_on_is_not_told_again(reason: str) -> None:
+    assert switching(progressing(reason), progressing(reason)) == ()
+
+
+@pytest.mark.parametrize("hands_off", [ProgressingReason.PAUSED, ProgressingReason.ADVISORY])
+def test_where_nothing_may_be_touched_no_switch_begins_or_ends(hands_off: str) -> None:
+    assert switching(progressing(SWITCHING), progressing(hands_off)) == ()
+    assert switching(progressing(hands_off), progressing(SWITCHING)) == ()
+
+
+def test_what_has_nothing_to_do_with_switches_is_not_told_here() -> None:
+    assert switching(progressing("ReplicasStarting"), progressing("Settled")) == ()
 
 
 def test_names_of_two_events_of_one_moment_differ() -> None:

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 
 from tokenpace.api.conditions import ConditionType
-from tokenpace.api.reasons import DecisionReason, ProgressingReason, ReadyReason
+from tokenpace.api.reasons import DecisionReason, DegradedReason, ProgressingReason, ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import Condition, LLMDeploymentStatus, SpeedSource
 from tokenpace.cluster.apply import Create, Outcome, Result
 from tokenpace.controller.recollection import keep
 from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
+from tokenpace.planning.budget import Budget
 from tokenpace.planning.decision import Finding, Indicators, Plan, VariantSpeed, Verdict
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.observation import Missing, Observation, Pod
+from tokenpace.planning.setbacks import Setback
 
 NOW = 1_795_000_000.0
 FINE = Finding(Verdict.TRUE, "Fine", "It is fine.")
@@ -23,16 +25,21 @@ SPEC = LLMDeploymentSpec.model_validate(
     {
         "model": {"servedName": "chat", "contextTokens": 1024, "source": {"image": {"path": "/models"}}},
         "slo": {"generationTokensPerSecond": 60},
-        "variants": [{"name": "q8", "engine": {"type": "LlamaCpp"}, "quality": "98.5"}],
+        "variants": [
+            {"name": "q8", "engine": {"type": "LlamaCpp"}, "quality": "98.5"},
+            {"name": "q4", "engine": {"type": "LlamaCpp"}, "quality": "97"},
+        ],
         "scaling": {"minReplicas": 2},
     }
 )
 
 
-def pod(name: str, *, ready: bool = True, terminating: bool = False, trouble: str | None = None) -> Pod:
+def pod(
+    name: str, variant: str = "q8", *, ready: bool = True, terminating: bool = False, trouble: str | None = None
+) -> Pod:
     return Pod(
         name=name,
-        variant="q8",
+        variant=variant,
         template_hash="h",
         created_at_seconds=NOW - 60,
         ready_since_seconds=NOW - 30 if ready else None,
@@ -172,6 +179,53 @@ def test_quality_is_that_of_the_variant_that_serves() -> None:
 
 def test_without_a_serving_replica_no_variant_is_named() -> None:
     assert reported(pod("a", ready=False)).variant is None
+
+
+def test_of_several_that_serve_the_one_with_most_replicas_is_named() -> None:
+    assert reported(pod("a"), pod("b", "q4"), pod("c", "q4")).variant == "q4"
+
+
+@pytest.mark.parametrize("pods", [(pod("a"), pod("b", "q4")), (pod("b", "q4"), pod("a"))])
+def test_of_equals_that_serve_the_better_one_is_named(pods: tuple[Pod, ...]) -> None:
+    assert reported(*pods).variant == "q8"
+
+
+def test_quality_is_that_of_the_worst_variant_that_serves() -> None:
+    assert str(reported(pod("a"), pod("c"), pod("b", "q4")).quality) == "97"
+
+
+def with_plan(*pods: Pod, **changes: Any) -> LLMDeploymentStatus:
+    made = facts(*pods)
+    return build_status(replace(made, plan=replace(made.plan, **changes)), LLMDeploymentStatus(), NOW)
+
+
+def test_a_switch_that_is_under_way_is_told_with_what_stands_in_its_way() -> None:
+    switch = Finding(Verdict.TRUE, ProgressingReason.SWITCHING, "From q8 to q4.")
+    said = condition(with_plan(pod("a"), pod("b", trouble="OOMKilled"), progress=switch), ConditionType.PROGRESSING)
+    assert (said.reason, said.message) == ("Switching", "From q8 to q4. b: OOMKilled")
+
+
+def test_degraded_is_what_the_plan_says() -> None:
+    finding = Finding(Verdict.TRUE, DegradedReason.SLO_NEEDS_SPEED, "q4 serves, because.")
+    said = condition(with_plan(pod("a", "q4"), degraded=finding), ConditionType.DEGRADED)
+    assert (said.status, said.reason, said.message) == ("True", "SLONeedsSpeed", "q4 serves, because.")
+
+
+def test_what_would_change_the_fleet_is_told() -> None:
+    assert with_plan(pod("a"), outlook=("Above 40 tokens/s.",)).outlook == ("Above 40 tokens/s.",)
+
+
+def test_what_outlives_a_restart_stands_in_the_status() -> None:
+    setback = Setback(template_hash="h", failures=2, until_seconds=NOW + 120, message="no kernel image")
+    memory = Memory(
+        setbacks={"q4": setback},
+        switched_at_seconds=NOW - 60,
+        budget=Budget(generated_tokens=2e6, degraded_tokens=5e5),
+    )
+    status = reported(pod("a"), kept=keep(memory)).as_manifest()
+    assert status["switchedAt"] == "2026-11-18T11:05:40Z"
+    assert status["degraded"] == {"tokensPercent": "25.0", "generatedTokens": 2_000_000, "degradedTokens": 500_000}
+    assert [one["setback"]["failures"] for one in status["variants"] if "setback" in one] == [2]
 
 
 def test_a_spec_that_cannot_be_read_leaves_the_rest_of_the_status_as_it_is() -> None:

@@ -34,6 +34,8 @@ def changed(**fields: Any) -> dict[str, Any]:
             changed(conditions=[{**STATUS["conditions"][0], "reason": "Other"}]), id="a condition has another reason"
         ),
         pytest.param(changed(lastDecision={**STATUS["lastDecision"], "action": "q8: 3"}), id="a decision was made"),
+        pytest.param(changed(switchedAt="t1"), id="a switch began"),
+        pytest.param(changed(variants=[{**STATUS["variants"][0], "setback": {"failures": 1}}]), id="a variant failed"),
     ],
 )
 def test_what_matters_is_written_at_once(wanted: dict[str, Any]) -> None:
@@ -41,6 +43,8 @@ def test_what_matters_is_written_at_once(wanted: dict[str, Any]) -> None:
 
 
 NUMBERS_ALONE = [
+    pytest.param(changed(degraded={"tokensPercent": "3.1"}), id="the quality budget"),
+    pytest.param(changed(outlook=["At 21 tokens/s."]), id="what would change the fleet"),
     pytest.param(changed(tokensPerSecond={"demand": "21"}), id="demand"),
     pytest.param(changed(variants=[{**STATUS["variants"][0], "capacity": "12"}]), id="capacity"),
     pytest.param(changed(lastDecision={**STATUS["lastDecision"], "message": "Demand 21."}), id="a decision's sentence"),

@@ -29,7 +29,7 @@ PLAN = Plan(
 
 def scraped(name: str, **labels: str) -> float | None:
     metrics = OperatorMetrics()
-    metrics.fleet.replace([Decided("shop", "chat", PLAN, {"q8": 2})])
+    metrics.fleet.replace([Decided("shop", "chat", PLAN, {"q8": 2}, {"q4": 3})])
     return metrics.registry.get_sample_value(name, {"namespace": "shop", "name": "chat", **labels})
 
 
@@ -40,6 +40,14 @@ def test_desired_replicas_are_those_that_the_plan_leads_to_and_not_the_next_step
 
 def test_a_variant_of_which_nothing_serves_has_no_ready_replica() -> None:
     assert scraped("tokenpace_ready_replicas", variant="q4") == 0.0
+
+
+def test_a_variant_that_could_not_take_over_shows_how_often() -> None:
+    assert scraped("tokenpace_setbacks", variant="q4") == 3.0
+
+
+def test_a_variant_that_never_failed_has_no_setbacks_and_not_zero_of_them() -> None:
+    assert scraped("tokenpace_setbacks", variant="q8") is None
 
 
 def test_a_number_that_is_not_known_has_no_sample() -> None:
