@@ -163,7 +163,7 @@ def _router_reading(window: Window) -> Reading:
 
     Each step counts for each sequence the tokens beyond the first (`send_responses` in backends/v3/src/backend.rs), so
     that sum + count are the tokens generated, with speculation and without. In the recorded run they are 512, as many
-    as clients received.
+    as the requests have that ended.
     """
     grown = _grown(window)
     prefill_seconds = ratio(grown["prefill_seconds"], grown["prefills"]) or 0.0
@@ -176,8 +176,8 @@ def _router_reading(window: Window) -> Reading:
         requests_per_second=grown["prompts"] / window.seconds,
         tokens_per_completion=ratio(grown["ended_tokens"], grown["ended"]),
         seconds_per_prompt_token=_prompt_token_seconds(grown, chunked=bool(window.last("chunkings"))),
-        # A request's first token comes with its prefill. Taken from decode steps it would be less than clients see: by
-        # a fifth in the recorded run, because what the router does between two steps is in none of them.
+        # A request's first token comes with its prefill. By decode steps it would be less than clients see, by a sixth
+        # in the recorded run, because what the router does between two of them is in none.
         seconds_per_output_token=_positive(
             ratio(grown["ended_seconds"] - grown["ended"] * prefill_seconds, grown["ended_tokens"] - grown["ended"])
         ),
