@@ -134,6 +134,20 @@ def test_a_workload_that_exists_already_runs_if_its_metrics_can_be_read() -> Non
     assert (servable_variants(declared), unsupported_fields(declared)) == (declared.variants, ())
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("source", {"volume": {"claimName": "weights", "path": "/"}}),
+        ("quantization", "awq"),
+        ("resources", {"limits": {"cpu": 2}}),
+        ("podTemplate", {"spec": {}}),
+    ],
+)
+def test_what_pods_are_made_of_has_no_effect_on_a_workload_that_exists_already(field: str, value: Any) -> None:
+    declared = spec(TODAY | {"metrics": "LlamaCpp", field: value})
+    assert paths(declared) == [f"spec.variants[today].{field}"]
+
+
 def test_advice_is_supported() -> None:
     assert unsupported_fields(spec(scaling={"mode": "Advisory"})) == ()
 

@@ -10,6 +10,14 @@ from tokenpace.api.variant import EngineType, Variant
 
 SUPPORTED_ENGINES = frozenset({EngineType.LLAMA_CPP, EngineType.TGI, EngineType.VLLM})
 
+_RENDERED = {
+    "source": "source",
+    "quantization": "quantization",
+    "resources": "resources",
+    "pod_template": "podTemplate",
+}
+"""What a variant's pods are made of beside its engine, as the models and as manifests spell it."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedField:
@@ -71,7 +79,7 @@ def _engine_type(variant: Variant) -> EngineType | None:
 
 
 def _differs(part: ApiModel, field: str) -> bool:
-    return bool(getattr(part, field) != type(part).model_fields[field].default)
+    return bool(getattr(part, field) != type(part).model_fields[field].get_default(call_default_factory=True))
 
 
 def _of_slo(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
@@ -95,6 +103,12 @@ def _of_variants(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
             legal = ", ".join(sorted(SUPPORTED_ENGINES))
             field = "engine.type" if variant.engine is not None else "metrics"
             yield f"{path}.{field}", f"this inference server is not supported yet; supported: {legal}."
+        if variant.scale_target_ref is not None:
+            yield from (
+                (f"{path}.{spelling}", "nothing is rendered of a workload that exists already; it is only scaled.")
+                for field, spelling in _RENDERED.items()
+                if _differs(variant, field)
+            )
 
 
 def _of_replicas(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
