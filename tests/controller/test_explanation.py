@@ -154,6 +154,12 @@ def test_what_was_generated_below_the_best_variant_is_compared_with_what_is_allo
     )
 
 
+def test_where_there_is_one_variant_nothing_is_below_the_best() -> None:
+    resource = copy.deepcopy(RESOURCE)
+    del resource["spec"]["variants"][1:]
+    assert not any(line.startswith("Below the best") for line in printed(resource))
+
+
 def test_only_what_is_not_as_it_should_be_is_told_and_brackets_are_no_markup() -> None:
     lines = printed()
     told = [line for line in lines if line.startswith("- ") and " is " in line and "(" in line]

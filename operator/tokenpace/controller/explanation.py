@@ -146,7 +146,7 @@ def _setbacks(status: LLMDeploymentStatus, now: datetime) -> Iterator[Renderable
 
 
 def _below_the_best(spec: LLMDeploymentSpec, status: LLMDeploymentStatus) -> Iterator[RenderableType]:
-    if status.degraded is None:
+    if status.degraded is None or len(spec.variants) == 1:
         return
     allowed = spec.scaling.degraded
     limit = f"; {allowed.max_tokens_percent} % are allowed, then {allowed.when_spent}" if allowed else ""
