@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenpace.engines.engine import Signal
 from tokenpace.engines.vllm import ALWAYS, Vllm
 from tokenpace.engines.window import Scrape, Window
 from tokenpace.planning.observation import Reading
 
-EXPOSITION: Final = Path(__file__).parents[1] / "expositions" / "vllm-0.33.0-written.txt"
+EXPOSITION: Final = Path(__file__).parents[1] / "expositions" / "vllm-0.33.0-simulated.txt"
 SIGNALS: Final = Vllm().signals
 AT_WORK: Final = {
     "generated_tokens": 1000.0,
@@ -35,10 +36,27 @@ def after(seconds: float, **changed: float) -> Reading:
     return read((0.0, AT_WORK), (seconds, {**AT_WORK, **changed}))
 
 
-def test_the_written_exposition_has_every_signal_but_the_old_name() -> None:
-    exported = {line.split("{")[0] for line in EXPOSITION.read_text().splitlines() if not line.startswith("#")}
-    missing = {name for name, signal in SIGNALS.items() if signal.metric not in exported}
-    assert missing == {"token_seconds_before_0_11"}
+def exported(signal: Signal) -> float | None:
+    """Return the value of a signal in what vLLM's own code exported of a simulated run; None where there is none."""
+    labels = [f'{label}="{value}"' for label, value in signal.labels.items()]
+    for line in EXPOSITION.read_text().splitlines():
+        if line.startswith(signal.metric + "{") and all(label in line for label in labels):
+            return float(line.split()[-1])
+    return None
+
+
+def test_vllms_own_code_exports_every_signal_but_the_old_name() -> None:
+    assert {name for name, signal in SIGNALS.items() if exported(signal) is None} == {"token_seconds_before_0_11"}
+
+
+def test_the_simulated_run_is_read_as_it_was() -> None:
+    """13 requests of 512 tokens in all, a step every 20 ms."""
+    run = {name: value for name, signal in SIGNALS.items() if (value := exported(signal)) is not None}
+    reading = read((0.0, dict.fromkeys(run, 0.0)), (10.0, run))
+    assert reading.generated_tokens_per_second == pytest.approx(51.2)
+    assert reading.requests_per_second == pytest.approx(1.3)
+    assert reading.tokens_per_completion == pytest.approx(512 / 13)
+    assert reading.seconds_per_output_token == pytest.approx(0.02)
 
 
 def test_tokens_of_a_request_count_before_it_ends() -> None:

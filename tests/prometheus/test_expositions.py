@@ -25,7 +25,7 @@ pytestmark = pytest.mark.prometheus
 EXPOSITIONS: Final = Path(__file__).parents[1] / "expositions"
 TGI: Final = (EXPOSITIONS / "tgi-3.3.6-router-v3.txt").read_text()
 TGI_LLAMA_CPP: Final = (EXPOSITIONS / "tgi-3.3.6-llamacpp-backend.txt").read_text()
-VLLM: Final = (EXPOSITIONS / "vllm-0.33.0-written.txt").read_text()
+VLLM: Final = (EXPOSITIONS / "vllm-0.33.0-simulated.txt").read_text()
 OLD_VLLM: Final = re.sub(
     r"vllm:prompt_tokens_by_source_total\{.*\n",
     "",

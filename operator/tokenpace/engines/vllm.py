@@ -1,7 +1,7 @@
 """vLLM: safetensors on CUDA, ROCm and CPUs.
 
-Flags and metrics were read from the wheel of version 0.33.0 (vllm/entrypoints, vllm/v1/metrics/loggers.py); nothing of
-it was run by us.
+Flags were read in the wheels of 0.30.0 and 0.33.0 (vllm/engine/arg_utils.py, vllm/entrypoints); metrics are what
+vllm/v1/metrics of 0.33.0 exports when it is run, without a model. Its images were never run by us.
 """
 
 from collections.abc import Mapping
@@ -38,12 +38,12 @@ IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
 )
 
 QUANTIZATIONS: Final = (
-    "none", "awq", "auto_awq", "awq_marlin", "gptq", "auto_gptq", "gptq_marlin", "fp8", "fbgemm_fp8", "fp_quant",
-    "modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "humming", "compressed-tensors", "experts_int8",
+    "none", "awq", "auto_awq", "awq_marlin", "gptq", "auto_gptq", "gptq_marlin", "fp8", "modelopt",
+    "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "humming", "compressed-tensors", "experts_int8",
     "quark", "moe_wna16", "torchao", "inc", "mxfp4", "gpt_oss_mxfp4", "deepseek_v4_fp8", "online", "fp8_per_tensor",
     "fp8_per_block", "fp8_per_channel", "int8_per_channel_weight_only", "nvfp4_per_token", "mxfp8",
 )  # fmt: skip
-"""The values of `--quantization`, and ``none`` for weights as they are."""
+"""The values of `--quantization` but for those that vLLM refuses as deprecated, and ``none`` for weights as they are."""
 
 DRAIN_SECONDS: Final = 300
 """Of `--shutdown-timeout`, known since 0.18.0 (vllm-project/vllm#34730); by default SIGTERM aborts every request."""
