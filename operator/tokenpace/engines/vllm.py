@@ -43,7 +43,7 @@ QUANTIZATIONS: Final = (
     "quark", "moe_wna16", "torchao", "inc", "mxfp4", "gpt_oss_mxfp4", "deepseek_v4_fp8", "online", "fp8_per_tensor",
     "fp8_per_block", "fp8_per_channel", "int8_per_channel_weight_only", "nvfp4_per_token", "mxfp8",
 )  # fmt: skip
-"""The values of `--quantization` but for those that vLLM refuses as deprecated, and ``none`` for weights as they are."""
+"""The values of `--quantization` without the deprecated ones, which vLLM refuses; ``none`` for weights as they are."""
 
 DRAIN_SECONDS: Final = 300
 """Of `--shutdown-timeout`, known since 0.18.0 (vllm-project/vllm#34730); by default SIGTERM aborts every request."""
