@@ -34,8 +34,9 @@ async def main(flags: Namespace) -> str | None:
         file = weights(flags.model_id, flags.quantize)
     except FileNotFoundError as error:
         return str(error)
-    context_tokens = flags.max_total_tokens or 0
-    async with llama_server(file, slots=flags.max_batch_size, context_tokens=context_tokens) as engine:
+    async with llama_server(
+        flags.engine_program, file, slots=flags.max_batch_size, context_tokens=flags.max_total_tokens or 0
+    ) as engine:
         return await _serve(flags, engine.url, stop.wait(), engine.process.wait())
 
 
@@ -49,17 +50,18 @@ async def _serve(flags: Namespace, url: str, stopped: Awaitable[object], ended: 
             )
             if done:
                 return None if stopping in done else "llama-server ended before its model was loaded"
-        async with _listening(flags, engine):
+        async with listening(flags, engine):
             done, _ = await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
         return None if stopping in done else "llama-server ended"
 
 
 @asynccontextmanager
-async def _listening(flags: Namespace, engine: Engine) -> AsyncIterator[None]:
+async def listening(flags: Namespace, engine: Engine) -> AsyncIterator[int]:
+    """Serve on a port while the block runs; at its end take nothing more and wait for the requests that run."""
     limits = limits_of(flags, await engine.properties())
     exposition = Exposition(max_input_tokens=limits.max_input_tokens, max_total_tokens=limits.max_total_tokens)
     api = Api(Router(engine, limits, exposition), information(flags, limits))
-    # A client that leaves cancels its request. Cleaning up waits for the requests that run, up to the time-out.
+    # A client that leaves cancels its request.
     runner = web.AppRunner(
         api.application(),
         access_log=None,
@@ -69,7 +71,7 @@ async def _listening(flags: Namespace, engine: Engine) -> AsyncIterator[None]:
     await runner.setup()
     await web.TCPSite(runner, flags.hostname, flags.port).start()
     try:
-        yield
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 

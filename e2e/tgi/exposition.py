@@ -25,6 +25,7 @@ TYPES = {
     "tgi_queue_size": "gauge",
     "tgi_batch_current_size": "gauge",
     "tgi_batch_current_max_tokens": "gauge",
+    "tgi_batch_concat": "counter",
     "tgi_batch_inference_count": "counter",
     "tgi_batch_inference_success": "counter",
     "tgi_batch_inference_duration": "histogram",

@@ -6,6 +6,7 @@ rendered for TGI starts; what TGI does not know is refused, as TGI does.
 
 import argparse
 import ipaddress
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,12 +80,16 @@ def parse_flags(arguments: Sequence[str], environment: Mapping[str, str]) -> arg
     add("--validation-workers", type=_positive, default=2, help="told by /info alone")
     add("--graceful-termination-timeout", type=float, default=90, metavar="SECONDS", help="longest drain")
     add("--engine-url", help="not of TGI: a llama.cpp server that runs already; --model-id is then its name alone")
+    add("--engine-program", default="/app/llama-server", help="not of TGI: llama.cpp's server, a Python program")
     for flag in IGNORED_FLAGS:
         parser.add_argument(flag, help=argparse.SUPPRESS)
     for flag in IGNORED_SWITCHES:
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
 
     flags = parser.parse_args(arguments)
+    for flag, times in Counter(argument.partition("=")[0] for argument in arguments).items():
+        if flag.startswith("-") and times > 1:
+            parser.error(f"the argument '{flag}' cannot be used multiple times")
     if flags.model_id is None:
         parser.error("the following arguments are required: --model-id")
     if flags.dtype and flags.quantize:

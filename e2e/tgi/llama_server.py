@@ -9,9 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAM = Path("/app/llama-server")
-"""Where the image of the model has it (e2e/model/Dockerfile)."""
-
 
 @dataclass(frozen=True, slots=True)
 class LlamaServer:
@@ -22,10 +19,11 @@ class LlamaServer:
 
 
 @asynccontextmanager
-async def llama_server(weights: Path, *, slots: int, context_tokens: int) -> AsyncIterator[LlamaServer]:
+async def llama_server(program: str, weights: Path, *, slots: int, context_tokens: int) -> AsyncIterator[LlamaServer]:
     """Run llama-server on loopback until the block ends.
 
     Args:
+        program: a Python program that takes llama-server's flags.
         weights: the GGUF file.
         slots: streams generated at a time.
         context_tokens: of one slot; 0 divides the model's own among them.
@@ -35,7 +33,7 @@ async def llama_server(weights: Path, *, slots: int, context_tokens: int) -> Asy
         any_port.bind(("127.0.0.1", 0))
         port = any_port.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, PROGRAM, "--model", weights, "--host", "127.0.0.1", "--port", str(port)),
+        *(sys.executable, program, "--model", weights, "--host", "127.0.0.1", "--port", str(port)),
         *("--parallel", str(slots), "--ctx-size", str(slots * context_tokens)),
         # As many as TGI's shards take on a CPU. Without a prompt cache in main memory, which TGI has not either.
         *("--threads", os.environ.get("OMP_NUM_THREADS", "-1"), "--cache-ram", "0", "--metrics"),

@@ -10,7 +10,7 @@ from e2e.tgi.engine import Engine, Finish, Token
 from e2e.tgi.exposition import Exposition
 from e2e.tgi.failures import OverloadedError, RequestError
 from e2e.tgi.request import Limits, Request
-from e2e.tgi.steps import Steps
+from e2e.tgi.steps import Step, Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +167,12 @@ class Router:
         most_tokens = sum(len(entry.prompt) + entry.new_tokens for entry in batch)
         self.exposition.set("tgi_batch_current_max_tokens", most_tokens)
 
-    def _record_step(self, method: str, seconds: float) -> None:
-        self.exposition.increment("tgi_batch_inference_count", method=method)
-        self.exposition.increment("tgi_batch_inference_success", method=method)
-        self.exposition.observe("tgi_batch_inference_duration", seconds, method=method)
+    def _record_step(self, step: Step) -> None:
+        self.exposition.increment("tgi_batch_inference_count", method=step.method)
+        self.exposition.increment("tgi_batch_inference_success", method=step.method)
+        self.exposition.observe("tgi_batch_inference_duration", step.seconds, method=step.method)
+        if step.prefills and step.decodes:
+            self.exposition.increment("tgi_batch_concat", reason="chunking")
 
     def _record_end(self, generation: Generation) -> None:
         self.exposition.increment("tgi_request_success")

@@ -3,29 +3,39 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-Record = Callable[[str, float], None]
-"""Takes the method of a step, `prefill` or `decode`, and its seconds."""
-
 
 @dataclass(slots=True)
 class Step:
-    """What the streams say of one step, in seconds: since work on a prompt began, and since a stream's last token."""
+    """What the streams say of one step, in seconds: since work on a prompt began, or since a stream's last token."""
 
     prefills: list[float] = field(default_factory=list)
     decodes: list[float] = field(default_factory=list)
 
+    @property
+    def method(self) -> str:
+        """What TGI calls the step; one with a prompt in it is a prefill, whatever runs along."""
+        return "prefill" if self.prefills else "decode"
+
+    @property
+    def seconds(self) -> float:
+        """How long the engine took.
+
+        Of a decode the least that a stream says: a stream that is new is known to have begun now or in the step before,
+        and if it was before, what the others say holds a prefill, too.
+        """
+        return max(self.prefills) if self.prefills else min(self.decodes)
+
 
 @dataclass(slots=True)
 class Steps:
-    """Puts the tokens of all streams together into the steps that made them.
+    """Puts the tokens of all streams together into the steps that made them, and gives away each that is whole.
 
-    Every step gives each running stream one token, so from its first step on a stream tells its own by counting, however
-    late it is heard of. llama.cpp works on prompts and on running streams in one step, where TGI interrupts the streams
-    for a prefill: a step with a prompt in it is taken as a prefill, so that prefill and decode add up to the time that
-    the engine worked, as they do in TGI.
+    Every step gives each running stream one token, so from its first step on a stream tells its own by counting,
+    however late it is heard of. llama.cpp works on prompts and on running streams in one step, as TGI does where it
+    chunks prefills; prefills and decodes then add up to the time that the engine worked.
     """
 
-    record: Record
+    record: Callable[[Step], None]
     _at: dict[Hashable, int] = field(default_factory=dict)
     """The last step of each running stream."""
     _open: dict[int, Step] = field(default_factory=dict)
@@ -41,20 +51,14 @@ class Steps:
         self._latest = max(self._latest, number)
         step = self._open.setdefault(number, Step())
         (step.prefills if is_first else step.decodes).append(seconds)
-        self._close()
+        self._give_away()
 
     def remove(self, stream: Hashable) -> None:
         """Wait for no more tokens of a stream."""
         del self._at[stream]
-        self._close()
+        self._give_away()
 
-    def _close(self) -> None:
+    def _give_away(self) -> None:
         behind = min(self._at.values(), default=self._latest + 1)
         for number in [number for number in self._open if number < behind]:
-            step = self._open.pop(number)
-            if step.prefills:
-                self.record("prefill", max(step.prefills))
-            else:
-                # The least: of a new stream it is not known whether its first step was the one before, and the step
-                # after then holds the seconds of a prefill, too.
-                self.record("decode", min(step.decodes))
+            self.record(self._open.pop(number))
