@@ -98,7 +98,8 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
     """Return the fleet to ask for now."""
     new, running = road.variant, standing.running
     old = road.outgoing(running)
-    if not old or (road.enough is not None and standing.serving[new] >= road.enough):
+    succeeded = standing.proven and road.enough is not None and standing.serving[new] >= road.enough
+    if not old or succeeded:
         return dict(road.goal)
     failed = [name for name in old if name in road.barred]
     if failed and standing.serving_besides(failed):
