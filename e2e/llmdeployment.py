@@ -68,6 +68,12 @@ class LLMDeployment:
             seconds=seconds,
         )
 
+    def source_of_speed(self) -> str | None:
+        """Return where the speed of its first variant comes from; None while nothing is known."""
+        variants = self.status().get("variants", [{}])
+        source: str | None = variants[0].get("source")
+        return source
+
     def wanted_replicas(self) -> int:
         """Return the replicas that its workloads ask for, in the cluster's own words and not in the status's."""
         return sum(workload["spec"]["replicas"] for workload in self.kubectl.list("deployments", self.selector))

@@ -28,7 +28,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 """this: ticks of a second or two may well take as long with thousands of resources."""
 
 SETTLED_WINDOWS = 2.0
-"""A pod is learned from once it has served for so many windows: in the first, weights come from disk and caches fill."""
+"""A pod is learned from once it has served for so many windows: in the first, weights are still read from disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
