@@ -1,11 +1,12 @@
-"""`make soak`, first part: what the operator predicts of one replica, beside what clients measure of it.
+"""What the operator predicts of one replica, beside what clients measure of it: `python -m e2e.capacity q8`.
 
 Each run first drives one replica into saturation, where clients are served all that it can do, and then offers exactly
 the capacity that the operator had reported before, where clients must get what is promised.
 """
 
+import argparse
 import statistics
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -77,25 +78,27 @@ def saturated_tokens_per_second(resource: LLMDeployment) -> float:
     return pod_load(costs, Shape(PROMPT_TOKENS, GENERATED_TOKENS), slots, slots).tokens_per_second
 
 
-def table(runs: list[Run]) -> Table:
-    """Return every run, and the medians."""
+def table(runs: Sequence[Run]) -> Table:
+    """Return every run, and the medians of the speeds."""
     shown = Table("run", "capacity", "saturated", "served saturated", "served at capacity", "first token", "stream")
     for number, run in enumerate(runs, 1):
-        view = run.at_capacity
-        shown.add_row(
-            str(number),
-            f"{run.capacity:.2f}",
-            f"{run.saturated:.2f}",
-            f"{run.served_saturated:.2f}",
-            f"{view.served_tokens_per_second:.2f}",
-            f"{view.first_token_percent_in_time:.0f} %",
-            f"{view.stream_percent_in_time:.0f} %",
-        )
+        in_time = (run.at_capacity.first_token_percent_in_time, run.at_capacity.stream_percent_in_time)
+        shown.add_row(str(number), *(f"{speed:.2f}" for speed in speeds(run)), *(f"{share:.0f} %" for share in in_time))
+    medians = (statistics.median(column) for column in zip(*map(speeds, runs), strict=True))
+    shown.add_row("median", *(f"{speed:.2f}" for speed in medians))
     return shown
+
+
+def speeds(run: Run) -> tuple[float, ...]:
+    return run.capacity, run.saturated, run.served_saturated, run.at_capacity.served_tokens_per_second
 
 
 def main() -> None:
     """Measure one replica several times and print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.capacity", description=__doc__)
+    parser.add_argument("variant", help="of the demo's manifest")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    flags = parser.parse_args()
     kubectl, console = Kubectl(), Console(width=110)
     require_cluster(kubectl)
     install_prometheus(kubectl)
@@ -103,15 +106,16 @@ def main() -> None:
     namespace = f"capacity-{uuid4().hex[:6]}"
     kubectl("create", "namespace", namespace)
     resource = LLMDeployment(kubectl.within(namespace), "chat")
-    resource.kubectl.apply(manifest("chat", scaling={"mode": "Manual"}))
+    resource.kubectl.apply(manifest("chat", variants=(flags.variant,), scaling={"mode": "Manual"}))
     resource.until_condition("Ready", "True", seconds=START_SECONDS)
-    runs = []
+    runs: list[Run] = []
     with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:
         offered(resource, "first", 8, 30)
         until(lambda: resource.status()["variants"][0].get("learned"), bool, what="something is learned", seconds=90)
-        for number in range(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS):
+        for number in range(1, flags.runs + 1):
             runs.append(measure(resource, recorded, number))
-            console.print(table(runs))
+            console.print(f"{number} of {flags.runs}")
+    console.print(table(runs))
     resource.kubectl("delete", "llmdeployments", "--all")
     kubectl("delete", "namespace", namespace, "--wait=false")
 

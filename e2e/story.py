@@ -28,6 +28,8 @@ class Story:
     declared: Manifest
     recording: Recording
     history: ReplicaHistory
+    keep_alive: int | None = None
+    """Connections that each load keeps; None for a fresh one for each stream."""
     loads: dict[str, Load] = field(default_factory=dict)
     """Every load that there has been, by name."""
     offered: dict[str, float] = field(default_factory=dict)
@@ -36,7 +38,14 @@ class Story:
     def add_load(self, name: str, tokens_per_second: float) -> datetime:
         """Put a steady load on top of what there is; return when it began."""
         profile = f"{tokens_per_second:.2f}:{_LONGEST_SECONDS}"
-        self.loads[name] = start_load(self.resource.kubectl, name, profile=profile)
+        resource = self.resource
+        self.loads[name] = start_load(
+            resource.kubectl,
+            f"{resource.name}-{name}",
+            profile=profile,
+            target=resource.name,
+            keep_alive=self.keep_alive,
+        )
         self.offered[name] = tokens_per_second
         return self.loads[name].begun_at
 
@@ -58,6 +67,11 @@ class Story:
         missed = [end for end in ends if not self.clients_view(end - stretch, end).is_in_time(slo)]
         return missed[-1] if missed else since
 
+    def broken_streams(self) -> list[str]:
+        """Return what clients said of every stream so far that did not end with all its tokens."""
+        ended = [line for load in self.loads.values() for line in load.streams()]
+        return [str(line) for line in ended if line["end"] != "complete"]
+
     def clients_view(self, begin: datetime, end: datetime) -> ClientsView:
         """Return what the clients of all loads saw between two moments."""
         return ClientsView.of(list(self.loads.values()), self.declared["spec"]["slo"], begin, end)
@@ -72,12 +86,14 @@ class Story:
 
 
 @contextmanager
-def told(resource: LLMDeployment, declared: Manifest, operator: RunningOperator) -> Iterator[Story]:
+def told(
+    resource: LLMDeployment, declared: Manifest, operator: RunningOperator, *, keep_alive: int | None = None
+) -> Iterator[Story]:
     """Apply a manifest and watch what becomes of it; in the end, stop every load."""
     resource.kubectl.apply(declared)
-    record = TOOLS / "e2e" / f"{resource.kubectl.namespace}.jsonl"
+    record = TOOLS / "e2e" / f"{resource.kubectl.namespace}-{resource.name}.jsonl"
     with recording(operator, resource, record) as recorded, replica_history(resource) as history:
-        story = Story(resource=resource, declared=declared, recording=recorded, history=history)
+        story = Story(resource=resource, declared=declared, recording=recorded, history=history, keep_alive=keep_alive)
         try:
             yield story
         finally:
