@@ -53,7 +53,13 @@ class ClientsView:
         return (
             not self.failed
             and self.served_tokens_per_second >= 0.95 * self.offered_tokens_per_second
-            and self.stream_percent_in_time >= slo["stream"]["percentile"]
+            and self.is_in_time(slo)
+        )
+
+    def is_in_time(self, slo: dict[str, Any]) -> bool:
+        """Tell whether first tokens and streams were as fast as promised."""
+        return bool(
+            self.stream_percent_in_time >= slo["stream"]["percentile"]
             and self.first_token_percent_in_time >= slo["timeToFirstToken"]["percentile"]
         )
 

@@ -53,6 +53,13 @@ def namespace(request: pytest.FixtureRequest, cluster: Kubectl) -> Iterator[Kube
     cluster("delete", "namespace", name, "--wait=false")
 
 
+@pytest.fixture
+def unbroken(request: pytest.FixtureRequest) -> None:
+    """Do not go on with a story that has broken off: what follows would fail for a reason that is not its own."""
+    if (broken_at := request.node.parent.stash.get(BROKEN_AT, None)) is not None:
+        pytest.skip(f"the story broke off at {broken_at}")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """After a failure, keep what the cluster looked like."""

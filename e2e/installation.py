@@ -2,13 +2,11 @@
 
 import shlex
 import subprocess
-from pathlib import Path
 
 from e2e.images import built_image
-from e2e.kubectl import ENVIRONMENT, Kubectl, KubectlError
+from e2e.kubectl import ENVIRONMENT, ROOT, Kubectl, KubectlError
 from e2e.running_operator import RunningOperator
 
-ROOT = Path(__file__).resolve().parent.parent
 RELEASE = "tokenpace"
 NAMESPACE = "tokenpace-system"
 PROMETHEUS_NAMESPACE = "monitoring"
@@ -28,9 +26,12 @@ def install_prometheus(kubectl: Kubectl) -> None:
     kubectl.within(PROMETHEUS_NAMESPACE)("rollout", "status", "deployment/prometheus", "--timeout=90s")
 
 
-def helm_command() -> list[str]:
-    """Return the command that installs or upgrades the chart: windows are short, everything else as delivered."""
-    repository, _, tag = built_image("operator").rpartition(":")
+def helm_command(image: str | None = None) -> list[str]:
+    """Return the command that installs or upgrades the chart: windows are short, everything else as delivered.
+
+    ``image`` is the operator's; by default the one that was built last.
+    """
+    repository, _, tag = (image or built_image("operator")).rpartition(":")
     values = {
         "image.repository": repository,
         "image.tag": tag,
@@ -44,14 +45,14 @@ def helm_command() -> list[str]:
     return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={NAMESPACE}", "--create-namespace", *sets]
 
 
-def install_operator(kubectl: Kubectl) -> RunningOperator:
+def install_operator(kubectl: Kubectl, *, image: str | None = None) -> RunningOperator:
     """Install the chart and wait until the operator is ready.
 
     Raises:
         RuntimeError: helm refused; the message is its own.
     """
     # A cluster that somebody has applied the definition to by hand is taken over.
-    command = [*helm_command(), "--force-conflicts", "--wait", "--timeout=120s"]
+    command = [*helm_command(image), "--force-conflicts", "--wait", "--timeout=120s"]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{shlex.join(command)}\n{done.stderr.strip()}")

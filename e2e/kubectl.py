@@ -11,7 +11,8 @@ from typing import Any, Self
 
 import yaml
 
-TOOLS = Path(__file__).resolve().parent.parent / ".tools"
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
 """Where `make` keeps the tools that it built, the kubeconfig, and what these runs leave behind."""
 
 KUBECONFIG = Path(os.environ.get("KUBECONFIG_FILE") or TOOLS / "kubeconfig")

@@ -1,7 +1,7 @@
 """One LLMDeployment of a test or of the demo: its manifest, and what the cluster says of it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,24 @@ from e2e.waiting import until
 MANIFEST = Path(__file__).parent / "demo" / "llmdeployment.yaml"
 """What the demo applies; the tests change only what their promise is about."""
 
+TGI_MANIFEST = Path(__file__).parent / "tgi" / "llmdeployment.yaml"
+"""The same, served through TGI's API and metrics."""
+
 START_SECONDS = 120
 """Longest wait for a pod of this model; measured 8 to 25 s, depending on what else the two cores do."""
 
 
-def manifest(name: str, **changes: Mapping[str, Any]) -> Manifest:
-    """Return the demo's manifest under another name, with parts of its spec changed.
+def manifest(
+    name: str, *, variants: Collection[str] = ("q8",), file: Path = MANIFEST, **changes: Mapping[str, Any]
+) -> Manifest:
+    """Return the demo's manifest, or another one, under another name and with parts of its spec changed.
 
-    Each change is merged into the part of its name: ``slo={"stream": {...}}`` leaves the other targets as they are.
+    Only the named variants stay. Each change is merged into the part of its name: ``slo={"stream": {...}}`` leaves the
+    other targets as they are.
     """
-    base: Manifest = yaml.safe_load(MANIFEST.read_text())
+    base: Manifest = yaml.safe_load(file.read_text())
     base["metadata"]["name"] = name
+    base["spec"]["variants"] = [one for one in base["spec"]["variants"] if one["name"] in variants]
     for part, change in changes.items():
         base["spec"][part] = _merged(base["spec"].get(part, {}), change)
     return base
@@ -67,6 +74,30 @@ class LLMDeployment:
             what=f"{kind} of {self.name} is {status}" + (f" for {reason}" if reason else ""),
             seconds=seconds,
         )
+
+    def ready_by_variant(self) -> dict[str, int]:
+        """Return the replicas that serve, of the variants that have any, in the cluster's own words."""
+        workloads = self.kubectl.list("deployments", self.selector)
+        ready = {
+            one["metadata"]["labels"]["tokenpace.dev/variant"]: one["status"].get("readyReplicas", 0)
+            for one in workloads
+        }
+        return {variant: count for variant, count in ready.items() if count}
+
+    def until_ready(self, wanted: Mapping[str, int], *, seconds: float) -> None:
+        """Wait until exactly these replicas serve, by variant."""
+        until(
+            self.ready_by_variant,
+            lambda ready: ready == wanted,
+            what=f"of {self.name} serves {dict(wanted)}",
+            seconds=seconds,
+        )
+
+    def source_of_speed(self) -> str | None:
+        """Return where the speed of its first variant comes from; None while nothing is known."""
+        variants = self.status().get("variants", [{}])
+        source: str | None = variants[0].get("source")
+        return source
 
     def wanted_replicas(self) -> int:
         """Return the replicas that its workloads ask for, in the cluster's own words and not in the status's."""

@@ -88,7 +88,9 @@ def moment(line: Line) -> datetime:
     return datetime.fromisoformat(line["at"])
 
 
-def start_load(kubectl: Kubectl, name: str, *, profile: str, target: str = "chat") -> Load:
+def start_load(
+    kubectl: Kubectl, name: str, *, profile: str, target: str = "chat", keep_alive: int | None = None
+) -> Load:
     """Start a generator and return once it is at work.
 
     Args:
@@ -96,16 +98,17 @@ def start_load(kubectl: Kubectl, name: str, *, profile: str, target: str = "chat
         name: of the pod.
         profile: tokens/s and seconds, as in ``20:60,20-80:120``; what is offered does not wait for answers.
         target: name of the LLMDeployment, which is its Service's name and its model's.
+        keep_alive: connections that are kept; None for a fresh one for each stream.
     """
     directory = TOOLS / "e2e" / "load"
     directory.mkdir(parents=True, exist_ok=True)
-    kubectl.apply(_pod(name, profile, target))
+    kubectl.apply(_pod(name, profile, target, keep_alive))
     started = Load(kubectl, name, directory / f"{kubectl.namespace}-{name}.jsonl")
     started.begin()
     return started
 
 
-def _pod(name: str, profile: str, target: str) -> Manifest:
+def _pod(name: str, profile: str, target: str, keep_alive: int | None) -> Manifest:
     flags = {
         "url": f"http://{target}",
         "api": "completions",
@@ -114,6 +117,7 @@ def _pod(name: str, profile: str, target: str) -> Manifest:
         "max-tokens": GENERATED_TOKENS,
         "prompt-tokens": PROMPT_TOKENS,
         "report-seconds": REPORT_SECONDS,
+        **({} if keep_alive is None else {"keep-alive": keep_alive}),
     }
     return {
         "apiVersion": "v1",

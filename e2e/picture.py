@@ -17,7 +17,8 @@ from e2e.recording import Sample, read
 
 INK = "#7d8590"
 """Legible on white and on GitHub's dark page, which show through: the picture has no background of its own."""
-DEMAND, SERVED, CAPACITY, REPLICAS = "#e8590c", "#1c7ed6", "#2f9e44", "#9c36b5"
+DEMAND, SERVED, CAPACITY = "#e8590c", "#1c7ed6", "#2f9e44"
+VARIANTS = ("#9c36b5", "#f08c00", "#0ca678", "#495057")
 
 
 def draw(samples: Sequence[Sample], picture: Path) -> None:
@@ -62,19 +63,21 @@ def _draw_speeds(axes: Axes, minutes: Sequence[float], samples: Sequence[Sample]
 
 
 def _draw_replicas(axes: Axes, minutes: Sequence[float], samples: Sequence[Sample]) -> None:
-    ready = [sample.ready_replicas for sample in samples]
+    """Draw the ready replicas of each variant on top of each other, in the order in which variants were first used."""
+    used = dict.fromkeys(name for sample in samples for name, count in sample.ready.items() if count)
+    counts = [[sample.ready.get(name, 0) for sample in samples] for name in used]
+    axes.stackplot(minutes, counts, labels=used, colors=VARIANTS, alpha=0.5, linewidth=0, step="post")
     wanted = [sample.wanted_replicas for sample in samples]
-    axes.fill_between(minutes, ready, color=REPLICAS, alpha=0.35, linewidth=0, step="post", label="ready")
-    axes.step(minutes, wanted, color=REPLICAS, linewidth=1.5, where="post", label="wanted")
-    axes.set_ylabel("replicas")
+    axes.step(minutes, wanted, color=INK, linewidth=1.5, where="post", label="wanted")
+    axes.set_ylabel("ready replicas")
     axes.set_xlabel("minutes")
-    axes.set_ylim(0, max(wanted, default=1) + 1)
+    axes.set_ylim(0, max((*wanted, *(sample.ready_replicas for sample in samples)), default=1) + 1)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     _legend_above(axes)
 
 
 def _legend_above(axes: Axes) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, frameon=False, ncols=3)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, frameon=False, ncols=4)
 
 
 def _or_gap(speed: float | None) -> float:

@@ -26,9 +26,21 @@ class Sample:
     served: float | None
     capacity: float | None
     stream: float | None
-    wanted_replicas: int
-    ready_replicas: int
+    wanted: Mapping[str, int]
+    """Replicas that the plan leads to, by variant."""
+    ready: Mapping[str, int]
+    """Replicas that serve, by variant."""
     slo_met: bool | None
+
+    @property
+    def wanted_replicas(self) -> int:
+        """Replicas that the plan leads to, of all variants."""
+        return sum(self.wanted.values())
+
+    @property
+    def ready_replicas(self) -> int:
+        """Replicas that serve, of all variants."""
+        return sum(self.ready.values())
 
     @classmethod
     def of(
@@ -38,18 +50,33 @@ class Sample:
 
         None where they do not know it: an operator that has just started has looked at nothing yet.
         """
-        mine = {name: value for (name, has), value in metrics.items() if labels.items() <= dict(has).items()}
-        if "tokenpace_desired_replicas" not in mine:
+        mine = {
+            (name, dict(has).get("variant")): value
+            for (name, has), value in metrics.items()
+            if labels.items() <= dict(has).items()
+        }
+
+        def of_fleet(name: str) -> float | None:
+            return mine.get((f"tokenpace_{name}", None))
+
+        def by_variant(name: str) -> dict[str, int]:
+            return {
+                variant: int(value)
+                for (which, variant), value in mine.items()
+                if which == f"tokenpace_{name}" and variant
+            }
+
+        if not (wanted := by_variant("desired_replicas")):
             return None
-        slo_met = mine.get("tokenpace_slo_met")
+        slo_met = of_fleet("slo_met")
         return cls(
             elapsed_seconds=round(elapsed_seconds, 1),
-            demand=mine.get("tokenpace_demand_tokens_per_second"),
-            served=mine.get("tokenpace_served_tokens_per_second"),
-            capacity=mine.get("tokenpace_capacity_tokens_per_second"),
-            stream=mine.get("tokenpace_stream_tokens_per_second"),
-            wanted_replicas=int(mine["tokenpace_desired_replicas"]),
-            ready_replicas=int(mine["tokenpace_ready_replicas"]),
+            demand=of_fleet("demand_tokens_per_second"),
+            served=of_fleet("served_tokens_per_second"),
+            capacity=of_fleet("capacity_tokens_per_second"),
+            stream=of_fleet("stream_tokens_per_second"),
+            wanted=wanted,
+            ready=by_variant("ready_replicas"),
             slo_met=None if slo_met is None else bool(slo_met),
         )
 

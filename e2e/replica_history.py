@@ -1,7 +1,7 @@
 """Every change of a fleet's replicas, as the API server told it: a watch misses none between two looks."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,20 +9,30 @@ from itertools import pairwise
 
 from e2e.llmdeployment import LLMDeployment
 
-_COLUMNS = "custom-columns=WANTED:.spec.replicas,READY:.status.readyReplicas"
+_COLUMNS = "custom-columns=NAME:.metadata.name,WANTED:.spec.replicas,READY:.status.readyReplicas"
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """What a workload asked for and had from one moment on."""
+    """What the workloads of a fleet asked for and had from one moment on."""
 
     at: datetime
-    wanted: int
-    ready: int
+    by_workload: Mapping[str, tuple[int, int]]
+    """Replicas asked for and ready, by the workload's name."""
+
+    @property
+    def wanted(self) -> int:
+        """Replicas that all workloads together asked for."""
+        return sum(wanted for wanted, _ in self.by_workload.values())
+
+    @property
+    def ready(self) -> int:
+        """Replicas of all workloads together that were ready."""
+        return sum(ready for _, ready in self.by_workload.values())
 
 
 class ReplicaHistory:
-    """The changes so far, of an LLMDeployment with one variant."""
+    """The changes so far, of all workloads of an LLMDeployment."""
 
     def __init__(self) -> None:
         self.changes: list[Replicas] = []
@@ -33,6 +43,10 @@ class ReplicaHistory:
         after = [change.wanted for change in self.changes if change.at > moment]
         sequence = [*before, *after]
         return [*sequence[:1], *(then for now, then in pairwise(sequence) if now != then)]
+
+    def ready_since(self, workload: str, moment: datetime) -> Sequence[int]:
+        """Return the ready replicas of one workload at every change after a moment."""
+        return [change.by_workload.get(workload, (0, 0))[1] for change in self.changes if change.at > moment]
 
     def first_up(self, since: datetime) -> tuple[datetime, datetime]:
         """Return when, after a moment, more replicas were first asked for, and when more were first ready."""
@@ -60,9 +74,12 @@ def replica_history(resource: LLMDeployment) -> Iterator[ReplicaHistory]:
     with resource.kubectl.follow(*watch) as running:
 
         def read() -> None:
+            workloads: dict[str, tuple[int, int]] = {}
             for line in running.stdout or ():
-                wanted, ready = (int(number) if number.isdigit() else 0 for number in line.split())
-                history.changes.append(Replicas(datetime.now(UTC), wanted, ready))
+                name, *numbers = line.split()
+                wanted, ready = (int(number) if number.isdigit() else 0 for number in numbers)
+                workloads = {**workloads, name: (wanted, ready)}
+                history.changes.append(Replicas(datetime.now(UTC), workloads))
 
         reader = threading.Thread(target=read, name="replica history", daemon=True)
         reader.start()

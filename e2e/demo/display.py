@@ -38,13 +38,13 @@ def showing(console: Console, full_scale: float) -> Iterator[Show]:
         yield lambda samples: live.update(_table(samples[-_TABLE_ROWS:], full_scale))
 
 
-_HEAD = f"{'time':>6} {'demand':>7} {'served':>7} {'capacity':>8} {'ready/wanted':>12}  SLO"
+_HEAD = f"{'time':>6} {'demand':>7} {'served':>7} {'capacity':>8} {'ready/wanted':>16}  SLO"
 
 
 def _line(sample: Sample) -> str:
     return (
         f"{_clock(sample):>6} {_speed(sample.demand):>7} {_speed(sample.served):>7} {_speed(sample.capacity):>8}"
-        f" {_replicas(sample):>12}  {_verdict(sample)}"
+        f" {_replicas(sample):>16}  {_verdict(sample)}"
     )
 
 
@@ -87,7 +87,8 @@ def _speed(tokens_per_second: float | None) -> str:
 
 
 def _replicas(sample: Sample) -> str:
-    return f"{sample.ready_replicas}/{sample.wanted_replicas}"
+    used = [name for name in sample.wanted if sample.wanted[name] or sample.ready.get(name)]
+    return ", ".join(f"{name} {sample.ready.get(name, 0)}/{sample.wanted[name]}" for name in used)
 
 
 def _verdict(sample: Sample) -> str:

@@ -1,15 +1,20 @@
 import math
 import random
+import statistics
+from bisect import bisect_left
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.planning.declared import reading
+from tests.planning.declared import NOW, declared, full_reading, observation, pod, reading
+from tests.planning.simulation import steps
 
 from tokenpace.api.slo import Traffic
 from tokenpace.planning.balance import Costs, Shape, pod_load
 from tokenpace.planning.demand import (
     HISTORY_MOMENTS,
+    HISTORY_SECONDS,
     Moment,
     Rate,
     TrafficSums,
@@ -18,6 +23,8 @@ from tokenpace.planning.demand import (
     rate,
     with_moment,
 )
+from tokenpace.planning.memory import Memory
+from tokenpace.planning.plan import plan
 
 SHAPE = Shape(12, 32)
 WINDOW = 30.0
@@ -87,6 +94,56 @@ def test_the_true_rate_lies_within_the_bounds_nearly_always() -> None:
     assert hits / tries > 0.93
 
 
+REQUEST_TOKENS = 8
+
+
+def arrivals(requests_per_second: Callable[[float], float], until: float, seed: int) -> tuple[Moment, ...]:
+    """Moments of random arrivals of short requests, as llama.cpp shows them: windows of 10 s, a tick each 2 s."""
+    chance, tick, window = random.Random(seed), 2, 10
+    fastest = max(requests_per_second(at) for at in range(int(until)))
+    times, at = [], 0.0
+    while at < until:
+        at += chance.expovariate(fastest)
+        if chance.random() < requests_per_second(at) / fastest:
+            times.append(at)
+    kept: tuple[Moment, ...] = ()
+    for end in range(window, int(until) + 1, tick):
+        counted = bisect_left(times, end) - bisect_left(times, end - window)
+        rate_of_window = counted * REQUEST_TOKENS / window
+        kept = with_moment(kept, moment(end, rate_of_window, window_seconds=float(window)), HISTORY_SECONDS, tick)
+    return kept
+
+
+def median_ratio(requests_per_second: Callable[[float], float], at: float) -> float:
+    """Median over seeds of the estimated rate by the true one."""
+    found = [rate(arrivals(requests_per_second, at, seed), Shape(4, REQUEST_TOKENS), 0.0) for seed in range(60)]
+    estimated = statistics.median(one.mean for one in found if one is not None)
+    return estimated / (REQUEST_TOKENS * requests_per_second(at))
+
+
+@pytest.mark.parametrize("after_seconds", [30, 40, 60, 120])
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (1, 3), (1, 6)])
+def test_a_step_of_random_arrivals_is_known_without_bias_after_thirty_seconds(
+    before: float, after: float, after_seconds: float
+) -> None:
+    stepped = steps((0.0, before), (400.0, after))
+    assert median_ratio(stepped, 400 + after_seconds) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("after_seconds", "error"), [(60, 0.25), (80, 0.2), (100, 0.15), (130, 0.1)])
+def test_a_ramp_of_random_arrivals_is_followed(after_seconds: float, error: float) -> None:
+    def ramp(at: float) -> float:
+        return 1.0 + 3.0 * min(max(at - 400.0, 0.0), 100.0) / 100.0
+
+    assert median_ratio(ramp, 400 + after_seconds) == pytest.approx(1.0, abs=error)
+
+
+def test_windows_that_overlap_are_counted_once() -> None:
+    often = [moment(float(at), 60.0, window_seconds=30.0) for at in range(30, 301)]
+    seldom = [moment(float(at), 60.0, window_seconds=30.0) for at in range(30, 301, 30)]
+    assert rate_of(often) == rate_of(seldom)
+
+
 def test_admissions_are_demand_where_the_engine_counts_them() -> None:
     assert offered_tokens_per_second(reading(10.0, requests_per_second=0.5), SHAPE, None) == 16.0
 
@@ -119,6 +176,15 @@ def test_what_chance_does_not_explain_is_backlog() -> None:
 
 def test_what_waits_at_a_pod_of_unknown_capacity_is_backlog() -> None:
     assert backlog_requests([(reading(16.0, running=4.0, waiting=3.0), None)]) == 3.0
+
+
+def test_what_pods_that_start_will_serve_is_no_backlog_for_others() -> None:
+    def backlog(age_seconds: float) -> float:
+        pods = (pod("full", full_reading(waiting=40.0)), pod("starting", created=NOW - age_seconds, ready=False))
+        decided, _ = plan(declared(), observation(*pods), Memory(), NOW)
+        return decided.numbers["backlog_tokens_per_second"]
+
+    assert backlog(1.0) > backlog(60.0) > 0
 
 
 def test_the_shape_starts_as_declared_and_becomes_what_is_measured() -> None:

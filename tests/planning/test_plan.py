@@ -52,6 +52,13 @@ def test_declared_speeds_are_planned_with_before_any_pod_runs() -> None:
     assert decided.speeds["q8"].capacity_tokens_per_second == pytest.approx(13, rel=0.1)
 
 
+@pytest.mark.parametrize(("served_seconds", "source"), [(59, SpeedSource.DECLARED), (61, SpeedSource.LEARNED)])
+def test_a_pod_is_learned_from_once_it_has_served_for_two_windows(served_seconds: float, source: SpeedSource) -> None:
+    young = pod("young", reading(5.0), created=NOW - served_seconds - 5.0)
+    decided, _ = watch(declared(), observation(young))
+    assert decided.speeds["q8"].source is source
+
+
 def test_an_undeclared_variant_has_no_capacity_and_not_zero() -> None:
     decided, _ = watch(declared(expected={}), observation(*serving(2, reading(5.0))))
     assert decided.speeds["q8"].capacity_tokens_per_second is None

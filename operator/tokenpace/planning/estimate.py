@@ -250,11 +250,17 @@ def _drained(
 ) -> float:
     """Return the tokens/s that it takes to work the backlog off in time, from when a new pod could help.
 
-    Until then the pods that serve work on it, or it grows (design, section 4: projected over the lead time).
+    Until then the pods that serve work on it, and those that start as soon as they do; or it grows (design, section 4:
+    projected over the lead time).
     """
     if backlog <= 0 or now is None:
         return 0.0
-    serving = {pod.variant for pod in sight.serving} & variants.keys()
-    lead = max((variants[name].lead_seconds for name in serving), default=0.0)
+    pods = [pod for pod in sight.observation.pods if pod.variant in variants and not pod.terminating]
+    lead = max((variants[pod.variant].lead_seconds for pod in pods if pod.serving), default=0.0)
     left = backlog * shape.generated_tokens + (now.mean - capacity_of(variants, sight.pods_serving)) * lead
+    for pod in pods:
+        # A pod that starts serves for as much of the lead time as it is old. One in trouble never may.
+        if not pod.serving and pod.trouble is None:
+            seconds = min(max(sight.now - pod.created_at_seconds, 0.0), lead)
+            left -= seconds * variants[pod.variant].tokens_per_second(sight.serving_of(pod.variant))
     return max(0.0, left) / drain

@@ -16,10 +16,10 @@ from tokenpace.planning.demand import (
 from tokenpace.planning.imbalance import IMBALANCE, PodRequests, imbalance
 from tokenpace.planning.leadtime import Starts
 from tokenpace.planning.learning import FULL, Learned, learn
-from tokenpace.planning.observation import Reading
+from tokenpace.planning.observation import Pod, Reading
 from tokenpace.planning.plausible import SHORTEST_SECONDS
 from tokenpace.planning.setbacks import Setback
-from tokenpace.planning.sight import Sight, is_new
+from tokenpace.planning.sight import Sight
 from tokenpace.planning.stability import Descent
 from tokenpace.planning.streams import StreamShare
 
@@ -28,6 +28,9 @@ LONGEST_PAUSE_TICKS = 6
 
 LONGEST_PAUSE_SECONDS = 30.0
 """this: ticks of a second or two may well take as long with thousands of resources."""
+
+SETTLED_WINDOWS = 2.0
+"""A pod is learned from once it has served for so many windows: in the first, weights are still read from disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +160,20 @@ def _learned(
             [
                 reading
                 for pod, reading in sight.known
-                if pod.variant == name and pod.template_hash == learned.template_hash and not is_new(pod, sight.now)
+                if (pod.variant, pod.template_hash) == (name, learned.template_hash)
+                and _has_settled(pod, reading, sight.now)
             ],
             request_tokens,
             elapsed_seconds,
         )
         for name, learned in believed.items()
     }
+
+
+def _has_settled(pod: Pod, reading: Reading, now: float) -> bool:
+    return pod.ready_since_seconds is not None and (
+        now - pod.ready_since_seconds >= SETTLED_WINDOWS * reading.window_seconds
+    )
 
 
 def _starts(memory: Memory, sight: Sight) -> dict[str, Starts]:

@@ -1,0 +1,124 @@
+"""What the operator predicts of one replica, beside what clients measure of it: `python -m e2e.capacity q8`.
+
+Each run first drives one replica into saturation, where clients are served all that it can do, and then offers exactly
+the capacity that the operator had reported before, where clients must get what is promised.
+"""
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from rich.console import Console
+from rich.table import Table
+
+from e2e.clients_view import ClientsView, served_when_full
+from e2e.installation import install_operator, install_prometheus, require_cluster
+from e2e.kubectl import TOOLS, Kubectl
+from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
+from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS, Load, start_load
+from e2e.recording import Recording, recording
+from e2e.waiting import until
+from tokenpace.planning.balance import Costs, Shape, pod_load
+
+RUNS = 5
+SATURATION = 1.6
+"""Times the reported capacity: a replica's slots are full throughout."""
+SATURATED_SECONDS = 45
+FILLING_SECONDS = 15
+"""From the first arrival until every slot is taken."""
+STEADY_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One prediction and what became of it. Speeds in tokens/s."""
+
+    capacity: float
+    """At which targets hold, as reported before the run."""
+    saturated: float
+    """With every slot taken, by the costs in the status before the run."""
+    served_saturated: float
+    """As clients counted it."""
+    at_capacity: ClientsView
+    """What clients saw when exactly the reported capacity was offered."""
+
+
+def measure(resource: LLMDeployment, recorded: Recording, number: int) -> Run:
+    """Saturate the one replica, let its queue drain, and offer its capacity."""
+    capacity, predicted = recorded.capacity_of_a_replica(), saturated_tokens_per_second(resource)
+    begun_at, crowd = offered(resource, f"crowd-{number}", SATURATION * capacity, SATURATED_SECONDS)
+    filled_at, ended_at = (begun_at + timedelta(seconds=seconds) for seconds in (FILLING_SECONDS, SATURATED_SECONDS))
+    full = served_when_full([crowd], filled_at, ended_at)
+    begun_at, steady = offered(resource, f"steady-{number}", capacity, STEADY_SECONDS)
+    slo = manifest("chat")["spec"]["slo"]
+    return Run(
+        capacity=capacity,
+        saturated=predicted,
+        served_saturated=statistics.fmean(full),
+        at_capacity=ClientsView.of([steady], slo, begun_at, datetime.now(UTC)),
+    )
+
+
+def offered(resource: LLMDeployment, name: str, tokens_per_second: float, seconds: float) -> tuple[datetime, Load]:
+    """Offer a load and wait until its last stream has ended; return when it began."""
+    load = start_load(resource.kubectl, name, profile=f"{tokens_per_second:.2f}:{seconds}")
+    load.wait(seconds + 120)
+    return load.begun_at, load
+
+
+def saturated_tokens_per_second(resource: LLMDeployment) -> float:
+    """Return what the status says a replica can do with every slot taken."""
+    (variant,) = resource.status()["variants"]
+    learned = variant["learned"]
+    costs = Costs(*(learned[f"{cost}Nanoseconds"] / 1e9 for cost in ("step", "generatedToken", "promptToken")))
+    slots = manifest("chat")["spec"]["variants"][0]["expected"]["atStreams"]
+    return pod_load(costs, Shape(PROMPT_TOKENS, GENERATED_TOKENS), slots, slots).tokens_per_second
+
+
+def table(runs: Sequence[Run]) -> Table:
+    """Return every run, and the medians of the speeds."""
+    shown = Table("run", "capacity", "saturated", "served saturated", "served at capacity", "first token", "stream")
+    for number, run in enumerate(runs, 1):
+        in_time = (run.at_capacity.first_token_percent_in_time, run.at_capacity.stream_percent_in_time)
+        shown.add_row(str(number), *(f"{speed:.2f}" for speed in speeds(run)), *(f"{share:.0f} %" for share in in_time))
+    medians = (statistics.median(column) for column in zip(*map(speeds, runs), strict=True))
+    shown.add_row("median", *(f"{speed:.2f}" for speed in medians))
+    return shown
+
+
+def speeds(run: Run) -> tuple[float, ...]:
+    return run.capacity, run.saturated, run.served_saturated, run.at_capacity.served_tokens_per_second
+
+
+def main() -> None:
+    """Measure one replica several times and print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.capacity", description=__doc__)
+    parser.add_argument("variant", help="of the demo's manifest")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    flags = parser.parse_args()
+    kubectl, console = Kubectl(), Console(width=110)
+    require_cluster(kubectl)
+    install_prometheus(kubectl)
+    operator = install_operator(kubectl)
+    namespace = f"capacity-{uuid4().hex[:6]}"
+    kubectl("create", "namespace", namespace)
+    resource = LLMDeployment(kubectl.within(namespace), "chat")
+    resource.kubectl.apply(manifest("chat", variants=(flags.variant,), scaling={"mode": "Manual"}))
+    resource.until_condition("Ready", "True", seconds=START_SECONDS)
+    runs: list[Run] = []
+    with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:
+        offered(resource, "first", 8, 30)
+        until(lambda: resource.status()["variants"][0].get("learned"), bool, what="something is learned", seconds=90)
+        for number in range(1, flags.runs + 1):
+            runs.append(measure(resource, recorded, number))
+            console.print(f"{number} of {flags.runs}")
+    console.print(table(runs))
+    resource.kubectl("delete", "llmdeployments", "--all")
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Requests failed and streams cut over many switches of variant under load: `python -m e2e.switches`."""
+
+import argparse
+import itertools
+import statistics
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from rich.console import Console
+
+from e2e.installation import install_operator, install_prometheus, require_cluster
+from e2e.kubectl import Kubectl
+from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployment, manifest
+from e2e.story import told
+
+SWITCHES = 10
+REPLICAS = 2
+LOAD = 1.2
+"""Replicas' worth of the slower variant: two of either are enough."""
+SWITCH_SECONDS = 240
+FILES = {"llama-cpp": (MANIFEST, None), "tgi": (TGI_MANIFEST, 32)}
+"""Manifest, and connections that clients keep: llama.cpp's server closes each of its own."""
+
+
+def main() -> None:
+    """Go up and down a ladder of two again and again, and say what clients lost."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.switches", description=__doc__)
+    parser.add_argument("--switches", type=int, default=SWITCHES)
+    parser.add_argument("--serving", choices=FILES, default="llama-cpp")
+    flags = parser.parse_args()
+    file, keep_alive = FILES[flags.serving]
+    kubectl, console = Kubectl(), Console(width=110)
+    require_cluster(kubectl)
+    install_prometheus(kubectl)
+    operator = install_operator(kubectl)
+    namespace = f"switches-{uuid4().hex[:6]}"
+    kubectl("create", "namespace", namespace)
+    resource = LLMDeployment(kubectl.within(namespace), "chat")
+
+    def on(variant: str) -> None:
+        """Ask for one variant, as a person would."""
+        wish = manifest(
+            "chat",
+            file=file,
+            variants=("q8", "q4"),
+            scaling={"mode": "Manual", "variant": variant, "maxReplicas": REPLICAS},
+        )
+        wish["spec"]["replicas"] = REPLICAS
+        resource.kubectl.apply(wish)
+        resource.until_ready({variant: REPLICAS}, seconds=SWITCH_SECONDS)
+
+    first = manifest("chat", file=file, variants=("q8", "q4"), scaling={"mode": "Manual", "maxReplicas": REPLICAS})
+    with told(resource, first, operator, keep_alive=keep_alive) as story:
+        resource.until_condition("Ready", "True", seconds=START_SECONDS)
+        on("q8")
+        story.add_load("load", LOAD * story.recording.capacity_of_a_replica())
+        taken = []
+        for number, variant in zip(range(1, flags.switches + 1), itertools.cycle(("q4", "q8")), strict=False):
+            begun_at = datetime.now(UTC)
+            on(variant)
+            taken.append((datetime.now(UTC) - begun_at).total_seconds())
+            console.print(f"{number}: to {variant} in {taken[-1]:.0f} s; {len(story.broken_streams())} streams broken")
+        story.end_load("load")
+        streams = len(story.loads["load"].streams())
+        broken = story.broken_streams()
+    console.print(
+        f"{flags.serving}: {flags.switches} switches, {statistics.median(taken):.0f} s each (median); "
+        f"{streams} streams, {len(broken)} failed or cut"
+    )
+    for line in broken:
+        console.print(line)
+    resource.kubectl("delete", "llmdeployments", "--all")
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Promises about the ladder, as one story for each way to serve: more load than the best variant can serve, and less.
+
+No client tries anything twice, so that a single request that is refused or cut at a switch fails the story.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from e2e.figures import Figures
+from e2e.kubectl import Kubectl
+from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployment, manifest
+from e2e.replica_history import changes_of_direction
+from e2e.running_operator import RunningOperator
+from e2e.story import Story, told
+from e2e.waiting import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+
+BEST, FAST = "q8", "q4"
+MOST_REPLICAS = 2
+WITHIN, BEYOND = 1.5, 2.9
+"""Replicas' worth of load of the best variant: within what two of them serve, and far beyond."""
+AT_REST_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the model is served, and how clients connect."""
+
+    name: str
+    file: Path
+    keep_alive: int | None
+
+
+LLAMA_CPP = Way("llama-cpp", MANIFEST, keep_alive=None)
+TGI = Way("tgi", TGI_MANIFEST, keep_alive=32)
+"""Kept connections only here: llama.cpp's server closes each of its own."""
+
+
+@pytest.fixture(scope="module", params=[LLAMA_CPP, TGI], ids=lambda way: way.name)
+def story(request: pytest.FixtureRequest, operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
+    way: Way = request.param
+    declared = manifest(way.name, file=way.file, variants=(BEST, FAST), scaling={"maxReplicas": MOST_REPLICAS})
+    with told(LLMDeployment(namespace, way.name), declared, operator, keep_alive=way.keep_alive) as begun:
+        yield begun
+
+
+def test_replicas_come_before_precision_goes(story: Story) -> None:
+    story.resource.until_condition("Ready", "True", seconds=START_SECONDS)
+
+    story.add_load("within", WITHIN * story.recording.capacity_of_a_replica())
+
+    story.resource.until_ready({BEST: MOST_REPLICAS}, seconds=120)
+    assert story.resource.condition("Degraded")["status"] == "False"
+
+
+def test_demand_that_the_best_variant_cannot_serve_moves_the_fleet_down_the_ladder(
+    story: Story, figures: Figures
+) -> None:
+    capacity = story.recording.capacity_of_a_replica()
+    stepped_at = story.add_load("beyond", (BEYOND - WITHIN) * capacity)
+
+    story.resource.until_ready({FAST: MOST_REPLICAS}, seconds=180)
+
+    down = f"{story.resource.name}: {BEST} to {FAST}: "
+    figures.note(f"{down}load to the last pod of {BEST} gone", seconds_since(stepped_at), "s")
+    assert story.resource.until_condition("Degraded", "True", seconds=10)["reason"] == "SLONeedsSpeed"
+    until(
+        lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
+        lambda view: view is not None and view.keeps(story.declared["spec"]["slo"]),
+        what="clients get what is promised",
+        seconds=120,
+    )
+    figures.note(f"{down}load to SLO regained", (story.regained_at(stepped_at) - stepped_at).total_seconds(), "s")
+    figures.note(f"{down}capacity of a replica before the step", capacity, "tokens/s", BEST)
+    figures.note(f"{down}capacity of a replica after it", story.recording.capacity_of_a_replica(), "tokens/s", FAST)
+    assert story.broken_streams() == []
+
+
+def test_when_load_falls_the_fleet_returns_to_the_best_variant_without_swinging(story: Story, figures: Figures) -> None:
+    fell_at = story.end_load("beyond")
+
+    until(story.resource.ready_by_variant, lambda ready: set(ready) == {BEST}, what=f"{BEST} alone serves", seconds=240)
+
+    up = f"{story.resource.name}: {FAST} to {BEST}: "
+    figures.note(f"{up}load falls to the last pod of {FAST} gone", seconds_since(fell_at), "s")
+    assert changes_of_direction(story.history.ready_since(f"{story.resource.name}-{FAST}", fell_at)) <= 1
+    assert story.broken_streams() == []
+
+
+def seconds_since(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()
