@@ -38,7 +38,7 @@ _UNKNOWN = "-"
 
 
 def explanation(resource: Mapping[str, Any], now: datetime) -> RenderableType:
-    """Return an LLMDeployment's decision with its numbers, its ladder, what is wrong, and what would change the fleet.
+    """Return why the fleet is what it is, its numbers, its ladder, what is worth knowing, and what would change it.
 
     Raises:
         ManifestError: the spec is not one that this version can read.
@@ -49,7 +49,7 @@ def explanation(resource: Mapping[str, Any], now: datetime) -> RenderableType:
         ("Why this fleet", list(_decision(status, now))),
         ("Tokens per second", [_speeds(spec, status)]),
         ("Ladder", [_ladder(spec, status, now), *_setbacks(status, now), *_below_the_best(spec, status)]),
-        ("Not as it should be", [_bullet(_told(one)) for one in status.conditions if _is_worth_a_word(one)]),
+        ("Worth knowing", [_bullet(_told(one)) for one in status.conditions if _is_worth_a_word(one)]),
         ("What would change it", [_bullet(sentence) for sentence in status.outlook]),
     )
     parts: list[RenderableType] = [_title(resource, status)]
