@@ -6,12 +6,15 @@ import pytest
 
 from e2e.kubectl import Kubectl, Manifest
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
+from e2e.running_operator import RunningOperator
 from e2e.waiting import throughout, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures("operator")]
 
 TARGET = "theirs"
+"""Prometheus of the test cluster is told to scrape pods with the label `app` of this value."""
 REPLICAS = 2
+ADVICE = f"would scale today from 1 to {REPLICAS}"
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +64,17 @@ def test_advice_is_given_and_nothing_is_touched(existing: Kubectl) -> None:
 
     resource = LLMDeployment(existing, "chat")
     resource.until_condition("Progressing", "False", reason="Advisory", seconds=60)
-    assert f"today: {REPLICAS}" in resource.status()["lastDecision"]["action"]
+    resource.until_condition("MetricsAvailable", "True", seconds=START_SECONDS)
+    assert resource.status()["lastDecision"]["action"] == ADVICE
     throughout(lambda: deployment(existing)["spec"], lambda now: now == before, what="their Deployment", seconds=8)
+
+
+def test_advice_is_told_to_people_and_to_other_autoscalers(existing: Kubectl, operator: RunningOperator) -> None:
+    pod = f"pod/{operator.pod()['metadata']['name']}"
+    explained = operator.kubectl("exec", pod, "--", "tokenpace", "explain", "chat", "-n", existing.namespace)
+    labels = {"namespace": existing.namespace, "name": "chat", "variant": "today"}
+    exported = operator.metrics()["tokenpace_desired_replicas", frozenset(labels.items())]
+    assert (ADVICE in explained, exported) == (True, REPLICAS)
 
 
 def test_an_existing_deployment_is_scaled_and_not_changed_otherwise(existing: Kubectl) -> None:
@@ -77,6 +89,7 @@ def test_an_existing_deployment_is_scaled_and_not_changed_otherwise(existing: Ku
     assert after["spec"] == {**before["spec"], "replicas": REPLICAS}
     assert after["metadata"].get("labels") == before["metadata"].get("labels")
     assert after["metadata"].get("ownerReferences") is None
+    assert not existing.list("deployments,services,poddisruptionbudgets", resource.selector)
 
 
 def test_it_outlives_the_resource_that_scaled_it(existing: Kubectl) -> None:
