@@ -7,14 +7,14 @@ import heapq
 import itertools
 import math
 import random
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
-from tokenpace.planning.observation import Idle, Live, Missing, Observation, Pod, Reading, Sample
+from tokenpace.planning.observation import Canary, Idle, Live, Missing, Observation, Pod, Reading, Sample
 from tokenpace.planning.plan import plan
 
 HASH = "inputs-1"
@@ -84,8 +84,9 @@ class SimulatedPod:
     engine: Engine
     created_at: float
     ready_at: float
+    variant: str = "q8"
     template_hash: str = HASH
-    terminating: bool = False
+    canary: Canary = Canary.UNTRIED
     clock: float = 0.0
     progress: float = 0.0
     streams: list[tuple[float, int, float, int, float]] = field(default_factory=list)
@@ -224,14 +225,21 @@ class Tick:
     plan: Plan
     replicas: int
     serving: int
+    fleet: Mapping[str, int] = field(default_factory=dict)
+    """What was asked for."""
+    ready: Mapping[str, int] = field(default_factory=dict)
+    """Pods that serve, by variant."""
+    pods: int = 0
+    """Those that start, serve or drain."""
 
 
 @dataclass
 class World:
-    """A cluster with one LLMDeployment of one variant under random load."""
+    """A cluster with one LLMDeployment under random load; requests are spread evenly over all pods that are ready."""
 
     spec: LLMDeploymentSpec
     engine: Engine
+    """Of the first variant, and of each that `engines` does not name."""
     tokens_per_second: Callable[[float], float]
     lengths: Lengths = field(default_factory=Lengths)
     seed: int = 0
@@ -250,6 +258,11 @@ class World:
     served: list[Served] = field(default_factory=list)
     held: bool = False
     """Keeps the replicas as they are: the planner only watches."""
+    engines: Mapping[str, Engine] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+    """Variants that serve nonsense: their canaries fail."""
+    fleet: dict[str, int] = field(default_factory=dict)
+    """Replicas by variant; at the beginning `replicas` of the first."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -258,10 +271,10 @@ class World:
         self.next_scrape = self.at
         self.next_tick = self.at + self.window_seconds
         self.names = 0
-        self._scale(self.replicas)
+        self._scale(self.fleet or {self.spec.variants[0].name: self.replicas})
         for pod in self.pods:
             pod.ready_at = self.at - 3600
-            pod.created_at = pod.ready_at - self.engine.startup_seconds
+            pod.created_at = pod.ready_at - pod.engine.startup_seconds
 
     @property
     def elapsed(self) -> float:
@@ -308,17 +321,16 @@ class World:
         self.next_scrape += self.scrape_seconds
 
     def observation(self) -> Observation:
-        variant = self.spec.variants[0].name
         blind = self.blind(self.elapsed)
         return Observation(
-            replicas={variant: self.replicas},
-            template_hashes={variant: HASH},
-            pods=tuple(self._observed(pod, variant, blind=blind) for pod in self.pods),
+            replicas=dict(self.fleet),
+            template_hashes=dict.fromkeys((variant.name for variant in self.spec.variants), HASH),
+            pods=tuple(self._observed(pod, blind=blind) for pod in [*self.pods, *self.draining]),
             metrics_problem="connection refused" if blind else None,
             tick_seconds=self.tick_seconds,
         )
 
-    def _observed(self, pod: SimulatedPod, variant: str, *, blind: bool) -> Pod:
+    def _observed(self, pod: SimulatedPod, *, blind: bool) -> Pod:
         ready = pod.ready_at <= self.at
         sample = Missing() if blind or not ready else pod.sample()
         if self.most_visible_waiting is not None and isinstance(sample, Live):
@@ -327,39 +339,58 @@ class World:
             sample = Live(Reading(**{**_fields(reading), "waiting_requests": seen}))
         return Pod(
             name=pod.name,
-            variant=variant,
+            variant=pod.variant,
             template_hash=pod.template_hash,
             created_at_seconds=pod.created_at,
             ready_since_seconds=pod.ready_at if ready else None,
-            terminating=False,
+            terminating=pod in self.draining,
             sample=sample,
+            canary=pod.canary,
+            canary_message="it generates nonsense" if pod.canary is Canary.FAILED else None,
         )
 
     def _tick(self) -> None:
         decided, self.memory = plan(self.spec, self.observation(), self.memory, self.at)
-        wanted = decided.fleet[self.spec.variants[0].name]
-        serving = sum(pod.ready_at <= self.at for pod in self.pods)
-        self.ticks.append(Tick(self.elapsed, decided, wanted, serving))
+        ready = Counter(pod.variant for pod in self.pods if pod.ready_at <= self.at)
+        fleet = decided.fleet
+        there = len(self.pods) + len(self.draining)
+        self.ticks.append(Tick(self.elapsed, decided, sum(fleet.values()), ready.total(), fleet, ready, there))
+        for pod in self.pods:
+            if pod.name in decided.canaries:
+                pod.canary = Canary.FAILED if pod.variant in self.broken else Canary.PASSED
         if not self.held:
-            self._scale(wanted)
+            self._scale(fleet)
         self.next_tick += self.tick_seconds
 
-    def _scale(self, replicas: int) -> None:
-        self.replicas = replicas
-        while len(self.pods) < replicas:
-            self.names += 1
-            ready_at = self.at + self.engine.startup_seconds
-            self.pods.append(
-                SimulatedPod(f"pod-{self.names}", self.engine, created_at=self.at, ready_at=ready_at, clock=self.at)
-            )
-        while len(self.pods) > replicas:
-            self.draining.append(self.pods.pop())
+    def _scale(self, fleet: Mapping[str, int]) -> None:
+        self.fleet, self.replicas = dict(fleet), sum(fleet.values())
+        for variant, replicas in fleet.items():
+            engine = self.engines.get(variant, self.engine)
+            there = [pod for pod in self.pods if pod.variant == variant]
+            for _ in range(replicas - len(there)):
+                self.names += 1
+                self.pods.append(
+                    SimulatedPod(
+                        f"pod-{self.names}",
+                        engine,
+                        created_at=self.at,
+                        ready_at=self.at + engine.startup_seconds,
+                        variant=variant,
+                        clock=self.at,
+                    )
+                )
+            # As a ReplicaSet does: those that are not ready go first, then the youngest.
+            there.sort(key=lambda pod: (pod.ready_at <= self.at, -pod.created_at))
+            for pod in there[: max(0, len(there) - replicas)]:
+                self.pods.remove(pod)
+                if pod.ready_at <= self.at:
+                    self.draining.append(pod)
 
     def lose_a_pod(self) -> None:
         """End a pod at once; its workload starts another."""
         if self.pods:
             self.pods.pop(0)
-            self._scale(self.replicas)
+            self._scale(self.fleet)
 
     def changes(self, since: float = 0.0) -> list[int]:
         """Steps in replicas, with their sign."""

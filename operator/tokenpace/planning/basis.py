@@ -25,6 +25,8 @@ class Basis:
     estimate: Estimate
     need: Need
     ladder: Ladder
+    degraded: frozenset[str]
+    """The variants below the best one."""
     running: Mapping[str, int]
     """Replicas that are asked for, of every variant that is declared or runs."""
 
@@ -38,6 +40,10 @@ class Basis:
         """By variant, the replicas that the cluster has room for, where some of them cannot start."""
         stuck = Counter(pod.variant for pod in self.sight.observation.pods if pod.trouble and self.is_overdue(pod))
         return {name: max(self.running.get(name, 0) - count, 0) for name, count in stuck.items()}
+
+    def is_successor(self, name: str) -> bool:
+        """Tell whether another variant than this serves now."""
+        return name != (self.sight.incumbent or name)
 
     def is_overdue(self, pod: Pod) -> bool:
         """Tell whether a pod should serve by now and does not."""

@@ -17,9 +17,10 @@ from tokenpace.planning.observation import Pod, Reading
 ENTRY_DWELLS = 2.0
 """A rescue below the best variant begins only with so much left that it can last this many dwells."""
 
-WAY_BACK_MARGIN = 1.5
+WAY_BACK_MARGIN = 2.0
 """What the way back will generate is reckoned with this much in hand: pods start slower than the lead time one time in
-five, and what they generated is known a window later."""
+five, canaries and draining take their time. Besides there is a window, for what was generated is known that late. With
+1.5 and without the window a budget of 10 % was overdrawn by 0.01 points, on pods that start within a tick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

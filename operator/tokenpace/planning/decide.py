@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tokenpace.api.reasons import DecisionReason
 from tokenpace.api.scaling import Mode
 from tokenpace.planning.basis import Basis
-from tokenpace.planning.estimate import Estimate
+from tokenpace.planning.estimate import Estimate, required_capacity
 from tokenpace.planning.imbalance import IMBALANCE_SECONDS
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.need import needs_safe_fleet, saw_window, window_begins
@@ -62,7 +62,7 @@ def decide(basis: Basis, name: str) -> Decision:
     overdue = tuple(pod for pod in sight.observation.pods if pod.variant == name and basis.is_overdue(pod))
     # A pod that hangs is replaced. One that cannot start for a reason would only be joined by another.
     hanging = sum(pod.trouble is None for pod in overdue)
-    unhelped = is_unbalanced(memory, sight.now) and needed > current
+    unhelped = is_unbalanced(memory, sight.now) and needed > current and not basis.is_successor(name)
     up = current if unhelped else needed + hanging
     down = _kept(basis, name) + hanging
     target = min(max(settled(current, up, down), least), most.replicas[name])
@@ -123,14 +123,26 @@ def _needed(basis: Basis, name: str, likely: int | None) -> tuple[int, bool]:
         return serving + estimate.saturated, True
     choice = ladder.best(basis.need.certain, (name,))
     needed = choice.replicas[name]
-    if name != (basis.sight.incumbent or name):
-        kept = max(basis.required, basis.need.window or 0.0)
-        return max(needed, ladder.replicas(kept, name)), choice.enough
+    if basis.is_successor(name):
+        return max(needed, ladder.replicas(_required_of_a_successor(basis, name), name)), choice.enough
     if likely is not None and needed > basis.running.get(name, 0):
         needed = max(needed, likely)
     if not believed.proven and basis.is_in_time(name):
         needed = min(needed, math.ceil(serving * _growth_of_demand(estimate)))
     return needed, choice.enough
+
+
+def _required_of_a_successor(basis: Basis, name: str) -> float:
+    """Return what a variant must be able to serve that takes the place of another.
+
+    While pods come and go, what was asked of those that go is not seen in those that come, until a window is full of
+    it. So demand counts as the largest since the switch began.
+    """
+    memory, slo, shape = basis.memory, basis.spec.slo, basis.estimate.shape
+    begun_seconds = memory.switched_at_seconds if memory.goal == name else None
+    since_seconds = basis.sight.now if begun_seconds is None else begun_seconds
+    demands = (one.demand_tokens_per_second for one in memory.history if one.at_seconds >= since_seconds)
+    return max(basis.required, basis.need.window or 0.0, *(required_capacity(slo, shape, demand) for demand in demands))
 
 
 def _growth_of_demand(estimate: Estimate) -> float:

@@ -24,7 +24,7 @@ def sentence(basis: Basis, goal: Goal, decision: Decision, road: Road) -> str:
         return f"{text} {retiring} stays until {under_way.new} serves."
     if goal.refused is not None:
         left = max(left_tokens(basis), 0.0)
-        text += f" {goal.refused} could serve more; the quality budget has only {left:.3g} tokens left for it."
+        text += f" {goal.refused} could serve more; the quality budget has only {left:.0f} tokens left for it."
     return text
 
 

@@ -38,7 +38,8 @@ def slo_feasible(basis: Basis) -> Finding:
     known = [name for name in names if ladder.believed(name).costs is not None]
     keeping = [name for name in known if ladder.believed(name).feasible]
     if keeping:
-        found = max((_bounded(basis, name) for name in keeping), key=lambda one: one.verdict is Verdict.TRUE)
+        most = max(keeping, key=lambda name: ladder.most(name).tokens_per_second)
+        found = _bounded(basis, most)
         if found.verdict is Verdict.TRUE or len(known) == len(names):
             return found
     if len(known) < len(names):

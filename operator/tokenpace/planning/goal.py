@@ -5,15 +5,15 @@ one only when a fleet of that would have been enough at every moment of the stab
 all that chance may explain, so that noise around a constant demand does not send a fleet to and fro.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tokenpace.api.scaling import Mode, Preference, WhenSpent
 from tokenpace.planning.basis import Basis
-from tokenpace.planning.budget import ENTRY_DWELLS, WAY_BACK_MARGIN, degraded_variants
+from tokenpace.planning.budget import ENTRY_DWELLS, WAY_BACK_MARGIN
 from tokenpace.planning.estimate import is_extrapolated
 from tokenpace.planning.fleet import Choice, quality_step
-from tokenpace.planning.shortfall import dips, length_seconds, pays_off, way_to
+from tokenpace.planning.shortfall import Stage, dips, length_seconds, pays_off, way_to
 from tokenpace.planning.stability import SLACK
 
 
@@ -113,7 +113,7 @@ def _bettered(basis: Basis, base: str, allowed: Collection[str]) -> Goal:
     window, ladder = basis.need.window, basis.ladder
     if window is None or not _has_dwelt(basis):
         return Goal(variant=base)
-    barred = degraded_variants(basis.spec) if basis.spec.scaling.degraded else frozenset()
+    barred = basis.degraded if basis.spec.scaling.degraded else frozenset()
     known = [name for name in allowed if name not in barred and ladder.believed(name).costs is not None]
     if not known:
         return Goal(variant=base)
@@ -150,26 +150,28 @@ def _has_dwelt(basis: Basis) -> bool:
 
 def _sent_back(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
     """Return the best variant, if the quality budget is as good as spent and quality is what wins then."""
-    degraded = degraded_variants(basis.spec)
-    best = [name for name in allowed if name not in degraded]
-    if base not in degraded or not best or not is_limited(basis):
+    best = [name for name in allowed if name not in basis.degraded]
+    if base not in basis.degraded or not best or not is_limited(basis):
         return None
     choice = basis.ladder.best(basis.required, best)
-    way = way_to(basis, choice)
-    if left_tokens(basis) > tokens_per_second(basis) * WAY_BACK_MARGIN * length_seconds(way or ()):
+    if left_tokens(basis) > tokens_per_second(basis) * _way_back_seconds(basis, way_to(basis, choice)):
         return None
     return Goal(variant=choice.variant, spent=True)
 
 
 def _is_affordable(basis: Basis, base: str, choice: Choice, allowed: Collection[str]) -> bool:
     """Tell whether the quality budget allows for a fleet: two dwells of it, and the way back."""
-    degraded = degraded_variants(basis.spec)
-    if choice.variant not in degraded or base in degraded or not is_limited(basis):
+    if choice.variant not in basis.degraded or base in basis.degraded or not is_limited(basis):
         return True
-    best = [name for name in allowed if name not in degraded]
+    best = [name for name in allowed if name not in basis.degraded]
     back = way_to(basis, basis.ladder.best(basis.required, best or [base]), start=choice.replicas)
-    seconds = ENTRY_DWELLS * basis.spec.scaling.variant_dwell_seconds + WAY_BACK_MARGIN * length_seconds(back or ())
+    seconds = ENTRY_DWELLS * basis.spec.scaling.variant_dwell_seconds + _way_back_seconds(basis, back)
     return left_tokens(basis) > tokens_per_second(basis) * seconds
+
+
+def _way_back_seconds(basis: Basis, way: Sequence[Stage] | None) -> float:
+    window_seconds = max((reading.window_seconds for reading in basis.sight.readings), default=0.0)
+    return WAY_BACK_MARGIN * length_seconds(way or ()) + window_seconds
 
 
 def is_limited(basis: Basis) -> bool:

@@ -1,7 +1,8 @@
 """The variants that may serve, and the best fleets of them within the bounds."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cache
 
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.support import servable_variants
@@ -21,8 +22,7 @@ class Ladder:
     estimate: Estimate
     variants: tuple[Variant, ...]
     """Best first: those that may serve, and those of which `minReplicas` has to stay."""
-    stock: Mapping[str, int] = field(default_factory=dict)
-    """By variant, the most replicas that the cluster has room for, where that is known."""
+    rungs: tuple[Rung, ...]
 
     def __contains__(self, name: str) -> bool:
         return any(variant.name == name for variant in self.variants)
@@ -35,8 +35,9 @@ class Ladder:
         return self.estimate.variants[name]
 
     def within(self, stock: Mapping[str, int]) -> "Ladder":
-        """Return the ladder of a cluster that has room for so many replicas."""
-        return replace(self, stock=stock)
+        """Return the ladder of a cluster that has room for so many replicas, by variant."""
+        rungs = (replace(rung, most=min(rung.most, stock.get(rung.name, rung.most))) for rung in self.rungs)
+        return replace(self, rungs=tuple(rungs)) if stock else self
 
     def best(self, tokens_per_second: float, among: Collection[str]) -> Choice:
         """Return the best fleet that can serve so much, in which one of these variants serves."""
@@ -47,9 +48,7 @@ class Ladder:
             most=scaling.max_replicas,
             hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
         )
-        return best_fleet(
-            tokens_per_second, [self._rung(one) for one in self.variants], limits, scaling.preference, among
-        )
+        return best_fleet(tokens_per_second, self.rungs, limits, scaling.preference, among)
 
     def replicas(self, tokens_per_second: float, name: str) -> int:
         """Return the replicas of this variant in the best fleet of it that can serve so much."""
@@ -63,19 +62,20 @@ class Ladder:
         """Return the replicas of a variant that stay when another one serves."""
         return self[name].min_replicas if name in self else 0
 
-    def _rung(self, variant: Variant) -> Rung:
-        believed = self.believed(variant.name)
-        return Rung(
-            name=variant.name,
-            quality=float(variant.quality),
-            hourly_cost=float(variant.hourly_cost or 0),
-            capacity=None if believed.costs is None else believed.tokens_per_second,
-            keeps_targets=believed.feasible is not False,
-            least=variant.min_replicas,
-            most=min(variant.max_replicas, self.stock.get(variant.name, variant.max_replicas)),
-        )
-
 
 def ladder_of(spec: LLMDeploymentSpec, estimate: Estimate) -> Ladder:
     """Return the variants that may serve by what is declared."""
-    return Ladder(spec, estimate, servable_variants(spec))
+    variants = servable_variants(spec)
+    return Ladder(spec, estimate, variants, tuple(_rung(one, estimate.variants[one.name]) for one in variants))
+
+
+def _rung(variant: Variant, believed: Believed) -> Rung:
+    return Rung(
+        name=variant.name,
+        quality=float(variant.quality),
+        hourly_cost=float(variant.hourly_cost or 0),
+        capacity=None if believed.costs is None else cache(believed.tokens_per_second),
+        keeps_targets=believed.feasible is not False,
+        least=variant.min_replicas,
+        most=variant.max_replicas,
+    )

@@ -5,7 +5,6 @@ from itertools import islice
 
 from tokenpace.api.scaling import Mode
 from tokenpace.planning.basis import Basis
-from tokenpace.planning.budget import degraded_variants
 from tokenpace.planning.decide import Decision
 from tokenpace.planning.goal import Goal, triable
 from tokenpace.planning.stability import SLACK
@@ -68,7 +67,7 @@ def _faster(basis: Basis, goal: Goal) -> Iterator[str]:
 def _better(basis: Basis, goal: Goal) -> Iterator[str]:
     """Yield which better variant takes over again when less is wanted."""
     name, ladder = goal.variant, basis.ladder
-    if name not in degraded_variants(basis.spec):
+    if name not in basis.degraded:
         return
     for one in triable(basis):
         if one == name:

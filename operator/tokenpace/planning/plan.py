@@ -10,6 +10,7 @@ from tokenpace.api.reasons import DecisionReason, DegradedReason, ScalingLimited
 from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.basis import Basis
+from tokenpace.planning.budget import degraded_variants
 from tokenpace.planning.compliance import slo_met
 from tokenpace.planning.decide import Decision, decide
 from tokenpace.planning.decision import Finding, Indicators, Plan, VariantSpeed, Verdict
@@ -57,6 +58,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
         estimate=believed,
         need=need(spec, sight, memory, believed),
         ladder=ladder_of(spec, believed),
+        degraded=degraded_variants(spec),
         running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
     )
     goal = choose(basis)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from tokenpace.api.reasons import DecisionReason, ProgressingReason
 from tokenpace.planning.basis import Basis
-from tokenpace.planning.budget import degraded_variants
 from tokenpace.planning.decide import Decision
 from tokenpace.planning.decision import Finding, Verdict
 from tokenpace.planning.goal import is_limited
@@ -46,8 +45,7 @@ def _reason(basis: Basis, decision: Decision, old: str) -> DecisionReason:
         return DecisionReason.RETIRING if decision.reason in settled else decision.reason
     if blocking(basis, old):
         return DecisionReason.ROLLED_BACK
-    degraded = degraded_variants(basis.spec)
-    if is_limited(basis) and old in degraded and new not in degraded and not decision.enough:
+    if is_limited(basis) and old in basis.degraded and new not in basis.degraded and not decision.enough:
         return DecisionReason.BUDGET_SPENT
     worse = basis.ladder[new].quality < basis.ladder[old].quality
     return DecisionReason.SWITCHING if worse else DecisionReason.SWITCHING_BACK
