@@ -50,6 +50,17 @@ EnvironmentName = Annotated[
 ]
 
 
+ApiVersion = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(
+        r"([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?v[0-9][a-z0-9]*",
+        "must be a group and a version such as `apps/v1`, or a version alone",
+    ),
+]
+"""It becomes part of the paths that are asked of the API server: nothing but a group and a version may."""
+
+
 class EngineType(StrEnum):
     """An inference server that tokenpace can launch or read."""
 
@@ -104,7 +115,7 @@ class ScaleTargetRef(ApiModel):
 
     model_config = ConfigDict(json_schema_extra=REFERENCE)
 
-    api_version: ShortText = Field(description="API version of the workload, for example `apps/v1`.")
+    api_version: ApiVersion = Field(description="API version of the workload, for example `apps/v1`.")
     kind: ShortText = Field(description="Kind of the workload, for example `Deployment`.")
     name: ObjectName = Field(description="Name of the workload, in the same namespace.")
 
