@@ -69,7 +69,14 @@ def test_a_pod_that_could_not_be_asked_is_untried_and_it_is_said_why() -> None:
     assert canary(Unknown("no route")) == (Canary.UNTRIED, "no route")
 
 
-@pytest.mark.parametrize("sample", [None, Idle(reading(0.0)), Live(reading(0.0))])
+@pytest.mark.parametrize(
+    "sample",
+    [
+        pytest.param(None, id="no series"),
+        pytest.param(Idle(reading(0.0)), id="idle"),
+        pytest.param(Live(reading(6 / 60)), id="the six tokens that the canary got out of it"),
+    ],
+)
 def test_a_slow_pod_that_generates_for_nobody_has_failed(sample: Sample | None) -> None:
     assert canary(Slow("60 s"), sample) == (Canary.FAILED, "60 s")
 

@@ -67,7 +67,7 @@ def _with_canary(pod: Pod, outcome: Outcome | None) -> Pod:
     match outcome:
         case Passed():
             return replace(pod, canary=Canary.PASSED)
-        case Slow(message) if isinstance(pod.sample, Live) and pod.sample.reading.generated_tokens_per_second > 0:
+        case Slow(message) if pod.generates_for_clients:
             return replace(pod, canary_message=message)
         case Failed(message) | Slow(message):
             return replace(pod, canary=Canary.FAILED, canary_message=message)

@@ -10,7 +10,7 @@ from tokenpace.planning.ladder import Ladder
 from tokenpace.planning.leadtime import is_overdue
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.need import Need
-from tokenpace.planning.observation import Canary, Live, Pod
+from tokenpace.planning.observation import Canary, Pod
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.transition import Standing
 
@@ -65,7 +65,7 @@ class Basis:
         """Tell whether a replica of a variant has shown that it generates: to a canary, or to clients meanwhile."""
         template_hash = self.sight.observation.template_hashes.get(name)
         return name == self.sight.incumbent or any(
-            pod.canary is Canary.PASSED or (pod.canary is Canary.UNTRIED and _generates(pod))
+            pod.canary is Canary.PASSED or (pod.canary is Canary.UNTRIED and pod.generates_for_clients)
             for pod in self.sight.serving
             if pod.variant == name and pod.template_hash == template_hash
         )
@@ -80,7 +80,3 @@ class Basis:
             leaving=terminating + sum(max(0, count - self.running.get(one, 0)) for one, count in there.items()),
             proven=self.is_proven(name),
         )
-
-
-def _generates(pod: Pod) -> bool:
-    return isinstance(pod.sample, Live) and pod.sample.reading.generated_tokens_per_second > 0

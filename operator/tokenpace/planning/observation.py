@@ -66,6 +66,10 @@ Sample = Live | Idle | Missing | Stale
 """What is known of one pod: a closed set."""
 
 
+CANARY_TOKENS = 8
+"""What a canary asks for: enough to see a stream's speed, and a quarter of a second of a pod's time at 32 tokens/s."""
+
+
 class Canary(StrEnum):
     """What a real generation by a pod, asked for through its API, has shown."""
 
@@ -93,6 +97,14 @@ class Pod:
     canary: Canary = Canary.UNTRIED
     canary_message: str | None = None
     """What a canary that has not passed has shown."""
+
+    @property
+    def generates_for_clients(self) -> bool:
+        """Whether it has generated more than canaries make it: one, and another that was asked again meanwhile."""
+        if not isinstance(self.sample, Live):
+            return False
+        reading = self.sample.reading
+        return reading.generated_tokens_per_second * reading.window_seconds > 2 * CANARY_TOKENS
 
     @property
     def serving(self) -> bool:

@@ -15,10 +15,11 @@ import httpx2
 from huggingface_hub.errors import InferenceTimeoutError, OverloadedError
 
 from tokenpace.engines.engine import GenerationApi
+from tokenpace.planning.observation import CANARY_TOKENS
 from tokenpace.probing import completions, text_generation
 from tokenpace.probing.completions import GenerationRefusedError
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Slow, Unknown
-from tokenpace.probing.question import TOKENS, Answer, Question
+from tokenpace.probing.question import Answer, Question
 
 LONGEST_SECONDS: Final = 60.0
 """A canary that waits behind clients' requests may take as long as these; one that takes longer is given up."""
@@ -62,7 +63,7 @@ async def try_generation(
     except (httpx2.HTTPError, GenerationRefusedError) as error:
         return _of_error(error, began=began)
     except TimeoutError:
-        return Slow(f"did not generate {TOKENS} tokens within {longest_seconds:.0f} s")
+        return Slow(f"did not generate {CANARY_TOKENS} tokens within {longest_seconds:.0f} s")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         return Failed(_short(f"answers in a form that is not its API's ({type(error).__name__}: {error})"))
 
@@ -77,7 +78,7 @@ async def _judged(answer: Answer, question: Question, asked_at: float, monotonic
             tokens = progress.tokens
         reason = progress.finish_reason or reason
     if reason not in _WHOLE:
-        return Failed(f"ended after {tokens} of {TOKENS} tokens ({reason or 'no reason given'})")
+        return Failed(f"ended after {tokens} of {CANARY_TOKENS} tokens ({reason or 'no reason given'})")
     if tokens == 0:
         return Failed("ended without a token")
     tokens_per_second = (tokens - 1) / (last_at - first_at) if last_at > first_at else None

@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx2
 
+from tokenpace.planning.observation import CANARY_TOKENS
 from tokenpace.probing.connection import client
-from tokenpace.probing.question import PROMPT, TOKENS, Answer, Progress, Question
+from tokenpace.probing.question import PROMPT, Answer, Progress, Question
 
 _DATA = "data:"
 _END = "[DONE]"
@@ -32,7 +33,7 @@ async def ask(question: Question) -> AsyncIterator[Answer]:
     body = {
         "model": question.model,
         "prompt": PROMPT,
-        "max_tokens": TOKENS,
+        "max_tokens": CANARY_TOKENS,
         "temperature": 0,
         "stream": True,
         "stream_options": {"include_usage": True},

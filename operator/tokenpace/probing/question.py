@@ -9,9 +9,6 @@ from tokenpace.engines.engine import GenerationApi
 PROMPT: Final = "1, 2, 3, 4, 5, 6, 7, 8, 9,"
 """Every language model goes on counting; few would end here."""
 
-TOKENS: Final = 8
-"""Enough to see a stream's speed; a quarter of a second of a pod's time at 32 tokens/s."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 
 from huggingface_hub import AsyncInferenceClient, TextGenerationStreamOutput, set_async_client_factory
 
+from tokenpace.planning.observation import CANARY_TOKENS
 from tokenpace.probing.connection import TIMEOUT, client
-from tokenpace.probing.question import PROMPT, TOKENS, Answer, Progress, Question
+from tokenpace.probing.question import PROMPT, Answer, Progress, Question
 
 _NO_KEY = "none"
 """Without a key huggingface_hub sends the one that it finds in the operator's environment."""
@@ -25,7 +26,7 @@ async def ask(question: Question) -> AsyncIterator[Answer]:
     async with hub:
         # The address goes with each call: what huggingface_hub once heard of a server without one, it believes of all.
         outputs = await hub.text_generation(
-            PROMPT, model=question.url, max_new_tokens=TOKENS, details=True, stream=True
+            PROMPT, model=question.url, max_new_tokens=CANARY_TOKENS, details=True, stream=True
         )
         yield _progress(outputs)
 
