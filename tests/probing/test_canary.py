@@ -61,6 +61,11 @@ async def test_an_error_of_the_model_fails_in_the_servers_words(
     assert "no kernel image" in outcome.message
 
 
+async def test_a_server_that_sends_elsewhere_fails(server: Server, question: Question) -> None:
+    server.status = 302
+    assert isinstance(await try_generation(question), Failed)
+
+
 @pytest.mark.parametrize("status", [401, 403, 408, 429, 502, 503, 504])
 async def test_a_server_that_wants_a_key_or_more_time_shows_nothing(
     server: Server, question: Question, status: int
@@ -176,6 +181,7 @@ async def test_the_operators_token_and_proxies_are_not_used(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert isinstance(await try_generation(question), Passed)
     assert "hf_secret" not in str(server.headers)
+    assert "Authorization" not in server.headers
 
 
 async def test_little_is_asked_for(server: Server, question: Question) -> None:

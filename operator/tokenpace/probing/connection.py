@@ -52,9 +52,14 @@ class _BoundedTransport(httpx2.AsyncHTTPTransport):
         return response
 
 
-async def _read_errors(response: httpx2.Response) -> None:
-    """Read an error's text before it becomes an exception, which cannot."""
-    if response.is_error:
+async def _without_key(request: httpx2.Request) -> None:
+    """Take away the key that huggingface_hub sends whatever it is told; a service mesh would refuse a wrong one."""
+    request.headers.pop("Authorization", None)
+
+
+async def _with_text(response: httpx2.Response) -> None:
+    """Read what is no success before it becomes an exception, which cannot."""
+    if not response.is_success:
         await response.aread()
 
 
@@ -65,5 +70,5 @@ def client() -> httpx2.AsyncClient:
         trust_env=False,
         headers={"Accept-Encoding": "identity"},
         timeout=TIMEOUT,
-        event_hooks={"response": [_read_errors]},
+        event_hooks={"request": [_without_key], "response": [_with_text]},
     )

@@ -10,7 +10,7 @@ from tokenpace.probing.connection import TIMEOUT, client
 from tokenpace.probing.question import PROMPT, Answer, Progress, Question
 
 _NO_KEY = "none"
-"""Without a key huggingface_hub sends the one that it finds in the operator's environment."""
+"""Without a key huggingface_hub looks for the operator's own. This one is not sent."""
 
 
 @asynccontextmanager
