@@ -1,7 +1,7 @@
 """A fleet that nobody moves: with mode Advisory, or where another autoscaler acts, the plan is only read."""
 
 import pytest
-from tests.planning.declared import NOW, declared, observation, reading, serving
+from tests.planning.declared import NOW, declared, full_reading, observation, reading, serving
 
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.observation import Observation
@@ -30,6 +30,7 @@ def goals(seen: Observation, hours: float = 2.0) -> set[int]:
         pytest.param(observation(*serving(8, reading(2.0))), id="too many"),
         pytest.param(observation(*serving(8, reading(0.0))), id="idle"),
         pytest.param(observation(*serving(2, reading(14.0))), id="too few"),
+        pytest.param(observation(*serving(2, full_reading())), id="full, with a queue"),
     ],
 )
 def test_the_same_demand_gives_the_same_goal_for_ever(seen: Observation) -> None:

@@ -110,7 +110,12 @@ def _candidates(demand: float, rung: Rung, ladder: Sequence[Rung], limits: Limit
 def _lower_bound(demand: float, rung: Rung, others: Mapping[str, int]) -> int:
     """Return a number of replicas below which the fleet cannot be enough: as if all were worth the best of it."""
     best = rung.capacity(rung.most + sum(others.values())) if rung.capacity else 0.0
-    return math.ceil(demand / best) - sum(others.values()) if best > 0 else 0
+    return math.ceil(_certainly(demand) / best) - sum(others.values()) if best > 0 else 0
+
+
+def _certainly(demand: float) -> float:
+    """Return what of a demand is no rounding: that of a full fleet is exactly so many times one replica's capacity."""
+    return demand * (1 - 1e-9)
 
 
 def _most(rung: Rung, others: Mapping[str, int], ladder: Sequence[Rung], limits: Limits) -> int:
@@ -133,7 +138,7 @@ def _choice(demand: float, replicas: Mapping[str, int], server: Rung, ladder: Se
         keeps_targets=all(rung.keeps_targets for rung in used),
         quality=sum(rung.quality * replicas[rung.name] for rung in used) / total if total else 0.0,
         hourly_cost=sum(rung.hourly_cost * replicas[rung.name] for rung in used),
-        enough=served >= demand,
+        enough=served >= _certainly(demand),
     )
 
 
