@@ -11,10 +11,10 @@ load_image = $(file < $(built)/load)
 
 .PHONY: images wheels image
 
-images: cluster $(built)/operator $(built)/llama-cpp-smollm2 $(built)/load $(built)/prometheus ## Images of the operator, a model, its load and Prometheus, in the cluster
+images: cluster $(built)/operator $(built)/llama-cpp-smollm2 $(built)/tgi-over-llama-cpp $(built)/load $(built)/prometheus ## Images of the operator, a model under two servers, its load and Prometheus, in the cluster
 	docker tag "$$(hack/image.sh python)" localhost/tokenpace/python:test
 	hack/load-image.sh $(operator_image) $(load_image) \
-	  $(foreach name,llama-cpp-smollm2 prometheus python,localhost/tokenpace/$(name):test)
+	  $(foreach name,llama-cpp-smollm2 tgi-over-llama-cpp prometheus python,localhost/tokenpace/$(name):test)
 
 image: engine $(built)/operator ## The operator's image alone
 	@echo $(operator_image)
@@ -44,6 +44,9 @@ $(built)/load: e2e/load/Dockerfile .dockerignore dist/wheels/.locked $(wildcard 
 $(built)/llama-cpp-smollm2: e2e/model/Dockerfile $(wildcard e2e/model/*.py e2e/model/*.sh) hack/versions.env | .venv/.synced
 	UV=$(UV) e2e/model/gather.sh $(built)/model $(model_kinds)
 	e2e/build-image.sh llama-cpp-smollm2 $< $(built)/model
+
+$(built)/tgi-over-llama-cpp: e2e/tgi/Dockerfile .dockerignore dist/wheels/.locked $(built)/llama-cpp-smollm2 $(wildcard e2e/tgi/*.py)
+	e2e/build-image.sh tgi-over-llama-cpp $< .
 
 $(built)/prometheus: e2e/prometheus/Dockerfile hack/versions.env
 	e2e/prometheus/image.sh
