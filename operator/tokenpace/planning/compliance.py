@@ -13,6 +13,7 @@ from tokenpace.api.slo import SLO, FirstTokenTarget, StreamTarget
 from tokenpace.planning.decision import Finding, Verdict
 from tokenpace.planning.estimate import Believed, Estimate, promised_demand
 from tokenpace.planning.sight import Sight
+from tokenpace.planning.wording import shown
 
 SERVED_SHARE = 0.95
 """Share of the demand, as far as it is promised, that is served in a good slot."""
@@ -53,7 +54,7 @@ def _checks(slo: SLO, sight: Sight, estimate: Estimate, served: float) -> Iterat
     yield _Check(
         served >= SERVED_SHARE * promised,
         SLOMetReason.DEMAND_NOT_SERVED,
-        f"{served:.4g} tokens/s are served of {max(promised, served):.4g} asked for and promised.",
+        f"{shown(served)} tokens/s are served of {shown(max(promised, served))} asked for and promised.",
     )
     if slo.stream is not None:
         yield _stream(slo.stream, estimate)
@@ -90,9 +91,9 @@ def _first_token(target: FirstTokenTarget, sight: Sight, estimate: Estimate, rat
     return _Check(
         holds,
         SLOMetReason.FIRST_TOKEN_TOO_LATE,
-        f"First tokens come in time for {target.percentile} % of requests up to {capacity:.4g} tokens/s without a "
-        f"backlog; at least {rate_low:.4g} tokens/s are asked for and {estimate.backlog_requests:.3g} requests are a "
-        "backlog (estimated).",
+        f"First tokens come in time for {target.percentile} % of requests up to {shown(capacity)} tokens/s without a "
+        f"backlog; at least {shown(rate_low)} tokens/s are asked for and {shown(estimate.backlog_requests)} requests "
+        "are a backlog (estimated).",
     )
 
 

@@ -11,6 +11,7 @@ from tokenpace.planning.goal import Goal, left_tokens
 from tokenpace.planning.need import SAFE_FLEET_AFTER_SECONDS
 from tokenpace.planning.switch import Switch, blocking, how_far, is_set_back, switch_of
 from tokenpace.planning.transition import Road
+from tokenpace.planning.wording import shown
 
 
 def sentence(basis: Basis, goal: Goal, decision: Decision, road: Road) -> str:
@@ -118,7 +119,7 @@ def _replicas(count: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3g}"
+    return "unknown" if value is None else shown(value)
 
 
 def numbers(basis: Basis, decision: Decision) -> Mapping[str, float]:

@@ -12,6 +12,7 @@ from tokenpace.planning.goal import Goal, triable
 from tokenpace.planning.imbalance import IMBALANCE, imbalance
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.sight import Sight
+from tokenpace.planning.wording import shown
 
 
 def metrics_available(sight: Sight) -> Finding:
@@ -60,7 +61,7 @@ def _unattainable(basis: Basis, names: Sequence[str]) -> Finding:
             Verdict.FALSE,
             SLOFeasibleReason.STREAM_SPEED_UNATTAINABLE,
             f"No number of replicas gives a stream {slo.stream.tokens_per_second} tokens/s on {fastest}: "
-            f"one that has a replica to itself gets {1 / lone_stream_seconds(costs[fastest]):.3g} "
+            f"one that has a replica to itself gets {shown(1 / lone_stream_seconds(costs[fastest]))} "
             f"({believed[fastest].source.lower()}).",
         )
     soonest = min(costs, key=lambda name: lone_first_token_seconds(costs[name], shape))
@@ -70,7 +71,7 @@ def _unattainable(basis: Basis, names: Sequence[str]) -> Finding:
         Verdict.FALSE,
         SLOFeasibleReason.FIRST_TOKEN_UNATTAINABLE,
         f"No number of replicas brings a first token within {limit} ms on {soonest}: a request that has a replica to "
-        f"itself waits {best:.3g} ms ({believed[soonest].source.lower()}).",
+        f"itself waits {shown(best)} ms ({believed[soonest].source.lower()}).",
     )
 
 
@@ -85,10 +86,10 @@ def _bounded(basis: Basis, name: str) -> Finding:
         return Finding(
             Verdict.FALSE,
             SLOFeasibleReason.BOUNDS_TOO_LOW,
-            f"{required:.4g} tokens/s have to be served in time; the bounds allow a fleet of {name} that can "
-            f"serve {most:.4g} ({believed.source.lower()}).",
+            f"{shown(required)} tokens/s have to be served in time; the bounds allow a fleet of {name} that can "
+            f"serve {shown(most)} ({believed.source.lower()}).",
         )
-    message = f"A fleet of {name} within the bounds serves up to {most:.4g} tokens/s in time."
+    message = f"A fleet of {name} within the bounds serves up to {shown(most)} tokens/s in time."
     return Finding(Verdict.TRUE, SLOFeasibleReason.FEASIBLE, message)
 
 
@@ -99,7 +100,7 @@ def scaling_limited(basis: Basis, goal: Goal, decision: Decision) -> Finding:
         return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, f"{'; '.join(troubled)}.")
     if not decision.enough:
         message = (
-            f"{decision.required_tokens_per_second:.4g} tokens/s need more than the {decision.needed} replicas of "
+            f"{shown(decision.required_tokens_per_second)} tokens/s need more than the {decision.needed} replicas of "
             f"{goal.variant} that the bounds allow (`scaling.maxReplicas`, `maxHourlyCost`, the variant's own)."
         )
         if goal.refused is not None:

@@ -9,6 +9,7 @@ from tokenpace.planning.decide import Decision
 from tokenpace.planning.goal import Goal, triable
 from tokenpace.planning.stability import SLACK
 from tokenpace.planning.switch import blocking, is_set_back
+from tokenpace.planning.wording import shown
 
 MOST_SENTENCES = 6
 
@@ -81,7 +82,7 @@ def _better(basis: Basis, goal: Goal) -> Iterator[str]:
 def _demand(basis: Basis, name: str, replicas: int, share: float = 1.0) -> str:
     """Return the demand that so many replicas can serve beside the capacity kept for bursts."""
     served = replicas * basis.ladder.believed(name).tokens_per_second(replicas) - basis.spec.slo.burst_tokens_per_second
-    return f"{max(served * share, 0.0):.3g} tokens/s"
+    return f"{shown(max(served * share, 0.0))} tokens/s"
 
 
 def _window(basis: Basis) -> int:
