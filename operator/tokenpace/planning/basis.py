@@ -42,8 +42,12 @@ class Basis:
         return {name: max(self.running.get(name, 0) - count, 0) for name, count in stuck.items()}
 
     def is_successor(self, name: str) -> bool:
-        """Tell whether another variant than this serves now."""
-        return name != (self.sight.incumbent or name)
+        """Tell whether this variant has yet to take the place of the one that serves."""
+        return name != (self.sight.incumbent or name) and self.is_mixed_with(name)
+
+    def is_mixed_with(self, name: str) -> bool:
+        """Tell whether others than this variant run, beyond what `minReplicas` keeps of them."""
+        return any(count > self.ladder.kept(one) for one, count in self.running.items() if one != name)
 
     def is_overdue(self, pod: Pod) -> bool:
         """Tell whether a pod should serve by now and does not."""
@@ -72,11 +76,12 @@ class Basis:
 
     def standing(self, name: str) -> Standing:
         """Return where the fleet is on its way to one in which this variant serves."""
+        sound = Counter(pod.variant for pod in self.sight.serving if pod.canary is not Canary.FAILED)
         there = Counter(pod.variant for pod in self.sight.observation.pods if not pod.terminating)
         terminating = sum(pod.terminating for pod in self.sight.observation.pods)
         return Standing(
             running=self.running,
-            serving={one: self.sight.serving_of(one) for one in self.running},
+            serving={one: sound[one] for one in self.running},
             leaving=terminating + sum(max(0, count - self.running.get(one, 0)) for one, count in there.items()),
             proven=self.is_proven(name),
         )

@@ -27,6 +27,8 @@ def degraded(basis: Basis, goal: Goal) -> Finding:
 def _why(basis: Basis, goal: Goal, best: str) -> tuple[DegradedReason, str]:
     if basis.spec.scaling.mode is Mode.MANUAL:
         return DegradedReason.MANUAL, f"`spec.scaling` asks for {goal.variant}"
+    if all(basis.sight.serving_of(name) <= basis.ladder.kept(name) for name in basis.degraded):
+        return DegradedReason.BELOW_BEST_VARIANT, "its `minReplicas` stay"
     setback, most, scaling = blocking(basis, best), basis.ladder.most(best), basis.spec.scaling
     window_seconds = scaling.scale_down.stabilization_window_seconds
     short = basis.need.certain > most.tokens_per_second or not most.keeps_targets

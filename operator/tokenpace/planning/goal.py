@@ -138,7 +138,7 @@ def _is_better(basis: Basis, base: str, choice: Choice) -> bool:
         return choice.keeps_targets
     qualities = (quality_step(float(ladder[name].quality)) for name in (choice.variant, base))
     better = next(qualities) - next(qualities)
-    cheaper = least.hourly_cost - choice.hourly_cost
+    cheaper = least.hourly_cost - choice.hourly_cost if ladder.believed(base).costs else 0.0
     first, second = (cheaper, better) if basis.spec.scaling.preference is Preference.COST else (better, cheaper)
     return first > 0 or (first == 0 and second > 0)
 

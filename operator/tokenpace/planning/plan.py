@@ -48,23 +48,33 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     sight = look(observation, (memory.at_seconds or 0.0) if moment is None else moment)
     memory = remember(memory, spec, sight)
     believed = estimate(spec, sight, memory)
-    leads = {name: one.lead_seconds for name, one in believed.variants.items()}
-    memory = replace(_noting_demand(memory, sight, believed), setbacks=setbacks(memory.setbacks, sight, leads))
+    memory = _noting_demand(memory, sight, believed)
     running = sight.observation.replicas
-    basis = Basis(
-        spec=spec,
-        sight=sight,
-        memory=memory,
-        estimate=believed,
-        need=need(spec, sight, memory, believed),
-        ladder=ladder_of(spec, believed),
-        degraded=degraded_variants(spec),
-        running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
+    basis = _with_setbacks(
+        Basis(
+            spec=spec,
+            sight=sight,
+            memory=memory,
+            estimate=believed,
+            need=need(spec, sight, memory, believed),
+            ladder=ladder_of(spec, believed),
+            degraded=degraded_variants(spec),
+            running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
+        )
     )
     goal = choose(basis)
     if goal is None:
-        return _nothing_to_run(basis), memory
+        return _nothing_to_run(basis), basis.memory
     return _planned(basis, goal)
+
+
+def _with_setbacks(basis: Basis) -> Basis:
+    """Return the basis with what has failed by now."""
+    memory, incumbent = basis.memory, basis.sight.incumbent
+    leads = {name: one.lead_seconds for name, one in basis.estimate.variants.items()}
+    on_the_way = incumbent is not None and incumbent == memory.goal and basis.is_mixed_with(incumbent)
+    found = setbacks(memory.setbacks, basis.sight, leads, None if on_the_way else incumbent)
+    return replace(basis, memory=replace(memory, setbacks=found))
 
 
 def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:

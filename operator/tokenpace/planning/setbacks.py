@@ -46,13 +46,16 @@ class Setback:
         )
 
 
-def setbacks(before: Mapping[str, Setback], sight: Sight, lead_seconds: Mapping[str, float]) -> dict[str, Setback]:
+def setbacks(
+    before: Mapping[str, Setback], sight: Sight, lead_seconds: Mapping[str, float], established: str | None
+) -> dict[str, Setback]:
     """Return the setbacks after what is seen now.
 
     Args:
         before: those that were known.
         sight: what is seen.
         lead_seconds: by variant, how long a replica takes.
+        established: the variant that serves and has no other to go back to; it is never set back.
     """
     found = {}
     for name, template_hash in sight.observation.template_hashes.items():
@@ -60,9 +63,9 @@ def setbacks(before: Mapping[str, Setback], sight: Sight, lead_seconds: Mapping[
         if known is None or known.template_hash != template_hash:
             known = Setback(template_hash=template_hash, failures=0, until_seconds=sight.now, message="")
         pods = [pod for pod in sight.observation.pods if pod.variant == name and pod.template_hash == template_hash]
-        if name != sight.incumbent and not known.blocks(sight.now):
+        if name != established and not known.blocks(sight.now):
             known = _judged(known, pods, sight, lead_seconds.get(name, 0.0))
-        if known.failures and name != sight.incumbent:
+        if known.failures and name != established:
             found[name] = known
     return found
 
@@ -82,11 +85,11 @@ def _judged(known: Setback, pods: Iterable[Pod], sight: Sight, lead_seconds: flo
 def _failure(pod: Pod, sight: Sight, lead_seconds: float) -> str | None:
     """Return why a pod cannot take over; None while it still may.
 
-    Where nothing serves, nothing is lost by waiting for a pod that is only slow: taking it away would begin its
-    download anew.
+    A pod that is only slow is waited for where nothing serves, for taking it away would begin its download anew, and
+    where most of its variant serve.
     """
     if pod.canary is Canary.FAILED:
         return f"{pod.name}: {pod.canary_message or 'its canary failed'}"
-    if not is_overdue(pod, lead_seconds, sight.now) or (pod.trouble is None and sight.incumbent is None):
+    if not is_overdue(pod, lead_seconds, sight.now) or (pod.trouble is None and sight.incumbent in (None, pod.variant)):
         return None
     return f"{pod.name}: {pod.trouble or f'it did not serve within {sight.now - pod.created_at_seconds:.0f} s'}"

@@ -30,7 +30,7 @@ class Road:
     """Replicas to have as soon as variants are mixed. Behind one Service each gets the same share of requests, so that
     the first of a slower variant would be overrun among fewer."""
     barred: frozenset[str]
-    """Variants whose replicas have failed: they go first."""
+    """Variants that have failed: their replicas that do not serve go first."""
     most: Mapping[str, int]
     """Most replicas of each variant; 0 of one that is not offered any more."""
     hourly_costs: Mapping[str, float]
@@ -59,7 +59,7 @@ class Standing:
     running: Mapping[str, int]
     """Replicas that are asked for."""
     serving: Mapping[str, int]
-    """Pods that serve."""
+    """Pods that serve, but for those that a canary found wrong."""
     leaving: int
     """Pods that are there and not asked for: what they hold is not free yet."""
     proven: bool
@@ -101,9 +101,9 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
     succeeded = standing.proven and road.enough is not None and standing.serving[new] >= road.enough
     if not old or succeeded:
         return dict(road.goal)
-    failed = [name for name in old if name in road.barred]
-    if failed and standing.serving_besides(failed):
-        return {**running, **{name: road.goal[name] for name in failed}}
+    failed = {name: max(road.goal[name], standing.serving[name]) for name in old if name in road.barred}
+    if any(count < running[name] for name, count in failed.items()) and any(standing.serving.values()):
+        return {**running, **{name: min(count, running[name]) for name, count in failed.items()}}
     wanted = road.goal[new]
     if not standing.proven and standing.serving_besides((new,)):
         wanted = min(wanted, max(running[new], 1))
