@@ -210,6 +210,11 @@ def test_a_spec_of_another_version_is_an_error_that_names_the_field() -> None:
         explanation(resource, NOW)
 
 
+def test_a_status_of_another_version_is_an_error_that_names_the_field() -> None:
+    with pytest.raises(ManifestError, match=r"status\.replicas: .*another version"):
+        explanation(with_status(replicas="many"), NOW)
+
+
 @pytest.mark.parametrize(
     ("decided", "age"),
     [("10:05:30", "0 s"), ("10:05:01", "29 s"), ("10:04:30", "1 min"), ("08:05:30", "2 h"), ("10:06:00", "0 s")],

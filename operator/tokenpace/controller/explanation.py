@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -26,7 +27,7 @@ from tokenpace.api.status import (
     VariantStatus,
 )
 from tokenpace.api.variant import Variant
-from tokenpace.controller.manifest import parse_spec
+from tokenpace.controller.manifest import ManifestError, parse_spec
 
 _GOOD_WHEN_TRUE = frozenset(
     {ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_MET, ConditionType.SLO_FEASIBLE}
@@ -41,10 +42,9 @@ def explanation(resource: Mapping[str, Any], now: datetime) -> RenderableType:
     """Return why the fleet is what it is, its numbers, its ladder, what is worth knowing, and what would change it.
 
     Raises:
-        ManifestError: the spec is not one that this version can read.
+        ManifestError: spec or status are not such as this version can read.
     """
-    spec = parse_spec(resource)
-    status = LLMDeploymentStatus.model_validate(resource.get("status", {}))
+    spec, status = parse_spec(resource), _status_of(resource)
     sections: Iterable[tuple[str, list[RenderableType]]] = (
         ("Why this fleet", list(_decision(status, now))),
         ("Tokens per second", [_speeds(spec, status)]),
@@ -57,6 +57,16 @@ def explanation(resource: Mapping[str, Any], now: datetime) -> RenderableType:
         if lines:
             parts += [Text(), Text(heading, style="bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
     return Group(*parts)
+
+
+def _status_of(resource: Mapping[str, Any]) -> LLMDeploymentStatus:
+    try:
+        return LLMDeploymentStatus.model_validate(resource.get("status", {}))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ManifestError(
+            f"status.{where}: another version of the operator has written it; use its command"
+        ) from error
 
 
 def _title(resource: Mapping[str, Any], status: LLMDeploymentStatus) -> RenderableType:
