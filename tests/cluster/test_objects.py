@@ -116,12 +116,21 @@ def test_labels_of_the_pod_template_do_not_displace_those_that_select_it(resourc
     assert rendered["annotations"]["note"] == "b"
 
 
+EXISTING = {
+    "name": "today",
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "existing"},
+    "metrics": "LlamaCpp",
+}
+
+
+def test_where_every_variant_brings_its_own_workload_nothing_is_made(resource: Any) -> None:
+    """Whoever made those has a Service in front of them, perhaps of the very name."""
+    resource["spec"]["variants"] = [EXISTING]
+    assert _desired(resource) == ()
+
+
 def test_a_variant_that_brings_its_own_workload_has_no_deployment(resource: Any) -> None:
-    resource["spec"]["variants"][1] = {
-        "name": "today",
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "existing"},
-        "metrics": "LlamaCpp",
-    }
+    resource["spec"]["variants"][1] = EXISTING
     assert [one["metadata"]["name"] for one in _desired(resource)] == ["chat-q8", "chat", "chat"]
 
 
