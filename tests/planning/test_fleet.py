@@ -1,6 +1,7 @@
 """The fleet search against the enumeration of every fleet that it may choose from."""
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +81,51 @@ def test_one_slow_replica_binds_the_whole_fleet() -> None:
     assert fleet(500.0, *ladder).replicas == {"bf16": 1, "awq": 4}
 
 
+def test_a_variant_that_keeps_every_target_comes_before_one_that_cannot() -> None:
+    ladder = rung("bf16", quality=100, keeps_targets=False), rung("awq", quality=98)
+    assert fleet(30.0, *ladder).variant == "awq"
+    assert fleet(1e6, *ladder, most=4).variant == "awq"
+
+
+def test_a_variant_of_which_nothing_is_known_serves_no_demand() -> None:
+    ladder = replace(rung("bf16", quality=100), capacity=None), rung("awq", quality=98)
+    assert fleet(0.0, *ladder).variant == "bf16"
+    assert fleet(30.0, *ladder).variant == "awq"
+
+
+def test_one_of_which_nothing_is_known_does_not_bind_the_others() -> None:
+    ladder = replace(rung("bf16", least=1), capacity=None), rung("awq", capacity=20, quality=98)
+    assert fleet(60.0, *ladder).replicas == {"bf16": 1, "awq": 2}
+
+
+def test_only_those_that_may_serve_are_chosen_from() -> None:
+    ladder = rung("bf16", quality=100), rung("awq", quality=98)
+    assert best_fleet(30.0, ladder, limits(), Preference.QUALITY, ("awq",)).replicas == {"bf16": 0, "awq": 2}
+
+
+@given(
+    st.floats(0.0, 500.0),
+    st.tuples(st.floats(1.0, 50.0), st.floats(1.0, 100.0), st.sampled_from([0.0, 1.0, 2.5])),
+    st.tuples(st.sampled_from([1.0, 1.5]), st.sampled_from([0.0, 5.0]), st.sampled_from([0.0, 1.0])).filter(
+        lambda better: better != (1.0, 0.0, 0.0)
+    ),
+    st.sampled_from(Preference),
+    st.booleans(),
+)
+def test_a_variant_that_is_nowhere_better_and_somewhere_worse_is_never_used(
+    demand: float,
+    worse: tuple[float, float, float],
+    better: tuple[float, float, float],
+    preference: Preference,
+    first: bool,
+) -> None:
+    (capacity, quality, cost), (faster, higher, dearer) = worse, better
+    dominated = rung("dominated", capacity=capacity, quality=quality, cost=cost + dearer)
+    other = rung("other", capacity=capacity * faster, quality=quality + higher, cost=cost)
+    ladder = (dominated, other) if first else (other, dominated)
+    assert best_fleet(demand, ladder, limits(most=16), preference).variant == "other"
+
+
 RUNGS = st.builds(
     rung,
     capacity=st.floats(0.5, 100.0),
@@ -88,6 +134,7 @@ RUNGS = st.builds(
     least=st.integers(0, 2),
     most=st.integers(2, 12),
     pooling=st.sampled_from([0.0, 0.3]),
+    keeps_targets=st.booleans(),
 )
 
 
@@ -110,7 +157,8 @@ def worth(
     cost = sum(one.hourly_cost * replicas[one.name] for one in used)
     quality = round(sum(one.quality * replicas[one.name] for one in used) / max(total, 1) / QUALITY_STEP)
     merits = (-cost, quality) if preference is Preference.COST else (quality, -cost)
-    return (served >= demand, min(served, demand) if served < demand else 0.0, *merits, -total)
+    keeps = all(one.keeps_targets for one in used)
+    return (keeps, served >= demand, min(served, demand) if served < demand else 0.0, *merits, -total)
 
 
 def allowed(replicas: dict[str, int], ladder: tuple[Rung, ...], bounds: Limits) -> bool:
@@ -143,7 +191,7 @@ def test_no_allowed_fleet_is_better_than_the_one_chosen(
         replicas
         for one, replicas in fleets
         if (one, smaller := {**replicas, one.name: replicas[one.name] - 1}) not in fleets
-        or not worth(demand, smaller, ladder, preference)[0]
+        or not worth(demand, smaller, ladder, preference)[1]
     ]
     chosen = best_fleet(demand, ladder, bounds, preference)
     assert allowed(dict(chosen.replicas), ladder, bounds)
@@ -157,7 +205,7 @@ def test_more_demand_never_gets_less_capacity(
 ) -> None:
     lower, upper = sorted((one, other))
     choices = [best_fleet(demand, ladder, limits(most=16), preference) for demand in (lower, upper)]
-    if choices[1].enough:
+    if choices[1].enough and choices[0].keeps_targets == choices[1].keeps_targets:
         assert choices[0].enough
-    if not choices[0].enough:
+    if not choices[0].enough and choices[0].keeps_targets == choices[1].keeps_targets:
         assert choices[1].tokens_per_second >= choices[0].tokens_per_second - 1e-9

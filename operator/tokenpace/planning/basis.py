@@ -1,7 +1,7 @@
 """Everything that a decision rests on, in one value."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from tokenpace.api.spec import LLMDeploymentSpec
@@ -45,9 +45,11 @@ class Basis:
         """Tell whether this variant has yet to take the place of the one that serves."""
         return name != (self.sight.incumbent or name) and self.is_mixed_with(name)
 
-    def is_mixed_with(self, name: str) -> bool:
-        """Tell whether others than this variant run, beyond what `minReplicas` keeps of them."""
-        return any(count > self.ladder.kept(one) for one, count in self.running.items() if one != name)
+    def is_mixed_with(self, name: str | None, but: Collection[str] = ()) -> bool:
+        """Tell whether others than this variant run, ``but`` for some, beyond what `minReplicas` keeps of them."""
+        return any(
+            count > self.ladder.kept(one) for one, count in self.running.items() if one != name and one not in but
+        )
 
     def is_overdue(self, pod: Pod) -> bool:
         """Tell whether a pod should serve by now and does not."""

@@ -38,7 +38,7 @@ def choose(basis: Basis) -> Goal | None:
     allowed = triable(basis)
     base = _base(basis, allowed)
     if base is None:
-        return Goal(variant=ladder.best(basis.required, allowed).variant)
+        return Goal(variant=ladder.best(basis.required, _without_budget(basis, allowed)).variant)
     if basis.sight.blind:
         return Goal(variant=base)
     return _sent_back(basis, base, allowed) or _rescued(basis, base, allowed) or _bettered(basis, base, allowed)
@@ -72,6 +72,11 @@ def _base(basis: Basis, allowed: Collection[str]) -> str | None:
         *(name for name in by_replicas if running[name] > 0),
     )
     return next((name for name in candidates if name in allowed), None)
+
+
+def _without_budget(basis: Basis, allowed: Sequence[str]) -> Sequence[str]:
+    """Return the variants that may serve before any of the quality budget was earned."""
+    return [name for name in allowed if name not in basis.degraded or not is_limited(basis)] or allowed
 
 
 def _rescued(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:

@@ -46,22 +46,23 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     """
     moment = plausible_time(now)
     sight = look(observation, (memory.at_seconds or 0.0) if moment is None else moment)
+    is_new_moment = memory.at_seconds != sight.now
     memory = remember(memory, spec, sight)
     believed = estimate(spec, sight, memory)
     memory = _noting_demand(memory, sight, believed)
     running = sight.observation.replicas
-    basis = _with_setbacks(
-        Basis(
-            spec=spec,
-            sight=sight,
-            memory=memory,
-            estimate=believed,
-            need=need(spec, sight, memory, believed),
-            ladder=ladder_of(spec, believed),
-            degraded=degraded_variants(spec),
-            running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
-        )
+    basis = Basis(
+        spec=spec,
+        sight=sight,
+        memory=memory,
+        estimate=believed,
+        need=need(spec, sight, memory, believed),
+        ladder=ladder_of(spec, believed),
+        degraded=degraded_variants(spec),
+        running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
     )
+    if is_new_moment:
+        basis = _with_setbacks(basis)
     goal = choose(basis)
     if goal is None:
         return _nothing_to_run(basis), basis.memory
@@ -69,11 +70,12 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
 
 
 def _with_setbacks(basis: Basis) -> Basis:
-    """Return the basis with what has failed by now."""
-    memory, incumbent = basis.memory, basis.sight.incumbent
+    """Return the basis with what has failed by now. What takes over may fail while there is another to go back to."""
+    memory, sight = basis.memory, basis.sight
     leads = {name: one.lead_seconds for name, one in basis.estimate.variants.items()}
-    on_the_way = incumbent is not None and incumbent == memory.goal and basis.is_mixed_with(incumbent)
-    found = setbacks(memory.setbacks, basis.sight, leads, None if on_the_way else incumbent)
+    blocked = {name for name, setback in memory.setbacks.items() if setback.blocks(sight.now)}
+    takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
+    found = setbacks(memory.setbacks, sight, leads, None if takes_over else sight.incumbent)
     return replace(basis, memory=replace(memory, setbacks=found))
 
 

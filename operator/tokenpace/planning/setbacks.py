@@ -55,7 +55,7 @@ def setbacks(
         before: those that were known.
         sight: what is seen.
         lead_seconds: by variant, how long a replica takes.
-        established: the variant that serves and has no other to go back to; it is never set back.
+        established: the variant that serves and has no other to go back to; it is not set back.
     """
     found = {}
     for name, template_hash in sight.observation.template_hashes.items():
@@ -65,7 +65,7 @@ def setbacks(
         pods = [pod for pod in sight.observation.pods if pod.variant == name and pod.template_hash == template_hash]
         if name != established and not known.blocks(sight.now):
             known = _judged(known, pods, sight, lead_seconds.get(name, 0.0))
-        if known.failures and name != established:
+        if known.failures and (name != established or known.blocks(sight.now)):
             found[name] = known
     return found
 

@@ -1,0 +1,94 @@
+"""What could not take over is not tried for a while."""
+
+from dataclasses import replace
+
+import pytest
+from tests.planning.declared import HASH, NOW, observation, pod, reading
+
+from tokenpace.planning.observation import Canary, Observation, Pod
+from tokenpace.planning.setbacks import FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, Setback, setbacks
+from tokenpace.planning.sight import look
+
+Q8 = pod("q8-1", reading(5.0))
+FAILED = replace(pod("q4-1", variant="q4"), canary=Canary.FAILED, canary_message="no tokens within 30 s")
+LEADS = {"q8": 5.0, "q4": 5.0}
+
+
+def seen(*pods: Pod) -> Observation:
+    return observation(*pods, replicas={"q8": 1, "q4": 1}, variants=("q8", "q4"))
+
+
+def after(*pods: Pod, before: Setback | None = None, at: float = NOW, established: str | None = "q8") -> Setback | None:
+    known = {} if before is None else {"q4": before}
+    return setbacks(known, look(seen(*pods), at), LEADS, established).get("q4")
+
+
+def setback(failures: int = 1, until: float = NOW + 60, template_hash: str = HASH) -> Setback:
+    return Setback(template_hash=template_hash, failures=failures, until_seconds=until, message="why")
+
+
+def test_a_failed_canary_is_a_setback_in_the_words_of_the_canary() -> None:
+    found = after(Q8, FAILED)
+    assert found is not None
+    assert (found.failures, found.until_seconds) == (1, NOW + FIRST_BACK_OFF_SECONDS)
+    assert found.message == "q4-1: no tokens within 30 s"
+
+
+def test_the_same_failure_is_counted_once() -> None:
+    first = after(Q8, FAILED)
+    assert after(Q8, FAILED, before=first) == first
+    assert after(Q8, FAILED, before=first, at=NOW + 30) == first
+
+
+def test_each_failure_in_a_row_is_waited_out_twice_as_long_up_to_an_hour() -> None:
+    waits, known, at = [], None, NOW
+    for _ in range(9):
+        known = after(Q8, FAILED, before=known, at=at)
+        assert known is not None
+        waits.append(known.until_seconds - at)
+        at = known.until_seconds
+    assert waits[:4] == [60, 120, 240, 480]
+    assert waits[-1] == LONGEST_BACK_OFF_SECONDS
+
+
+def test_what_was_tried_again_and_has_not_failed_yet_keeps_its_count() -> None:
+    starting = pod("q4-2", variant="q4", created=NOW + 55, ready=False)
+    found = after(Q8, starting, before=setback(failures=2), at=NOW + 61)
+    assert found is not None
+    assert found.failures == 2
+    assert not found.blocks(NOW + 61)
+
+
+def test_a_canary_that_passes_ends_the_setback() -> None:
+    passed = replace(FAILED, canary=Canary.PASSED)
+    assert after(Q8, passed, before=setback(failures=2), at=NOW + 61) is None
+
+
+def test_another_template_ends_the_setback() -> None:
+    assert after(Q8, before=setback(template_hash="older")) is None
+
+
+@pytest.mark.parametrize(("age", "fails"), [(59, False), (61, True)])
+def test_pods_that_do_not_start_are_a_setback_after_three_lead_times_and_a_minute(age: float, fails: bool) -> None:
+    starting = pod("q4-1", variant="q4", created=NOW - age, ready=False, trouble="CrashLoopBackOff: exit 1")
+    assert (after(Q8, starting) is not None) == fails
+
+
+def test_a_pod_that_only_hangs_is_a_setback_too() -> None:
+    found = after(Q8, pod("q4-1", variant="q4", created=NOW - 300, ready=False))
+    assert found is not None
+    assert found.message == "q4-1: it did not serve within 300 s"
+
+
+def test_where_nothing_serves_a_slow_pod_is_waited_for_and_a_broken_one_is_not() -> None:
+    slow = pod("q4-1", variant="q4", created=NOW - 300, ready=False)
+    assert after(slow, established=None) is None
+    assert after(replace(slow, trouble="ErrImagePull: not found"), established=None) is not None
+
+
+def test_what_serves_and_has_nothing_to_go_back_to_is_never_set_back() -> None:
+    assert after(FAILED, established="q4") is None
+
+
+def test_a_time_that_cannot_be_blocks_nothing() -> None:
+    assert not setback(until=NOW + 10 * LONGEST_BACK_OFF_SECONDS).blocks(NOW)
