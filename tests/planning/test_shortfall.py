@@ -40,9 +40,9 @@ def test_a_dip_is_felt_until_what_it_left_is_worked_off() -> None:
     assert waited((60.0, 40.0), (1.0, 60.0), arriving=50.0) == pytest.approx(600.0 * 60.0)
 
 
-@given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 100)), min_size=1, max_size=6), st.floats(0, 100))
-def test_what_is_waited_is_what_small_steps_add_up_to(passed: list[tuple[float, float]], arriving: float) -> None:
-    horizon, step, work, total = 200.0, 0.05, 30.0, 0.0
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 100)), min_size=1, max_size=6), st.integers(0, 100))
+def test_what_is_waited_is_what_small_steps_add_up_to(passed: list[tuple[int, int]], arriving: int) -> None:
+    horizon, step, work, total = 200.0, 0.0625, 30.0, 0.0  # a step that adds up without rounding
     ends = [(sum(seconds for seconds, _ in passed[: number + 1]), tokens) for number, (_, tokens) in enumerate(passed)]
     for number in range(int(horizon / step)):
         serves = next((tokens for end, tokens in ends if number * step < end), passed[-1][1])

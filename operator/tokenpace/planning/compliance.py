@@ -83,10 +83,8 @@ def _first_token(target: FirstTokenTarget, sight: Sight, estimate: Estimate, rat
             "`slo.timeToFirstToken` can be neither measured nor estimated: the engine does not time prompts, and "
             "`expected.prefillTokensPerSecond` is not declared.",
         )
-    capacity = sum(
-        _in_time_tokens_per_second(one, sight.serving_of(name)) * sight.serving_of(name)
-        for name, one in zip(sorted(serving), believed, strict=True)
-    )
+    total = len(sight.serving)
+    capacity = total * min(_in_time_tokens_per_second(one, total) for one in believed)  # the weakest bind all
     holds = rate_low <= capacity and estimate.backlog_requests <= 0
     return _Check(
         holds,

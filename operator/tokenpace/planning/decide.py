@@ -51,8 +51,7 @@ def decide(basis: Basis, name: str) -> Decision:
     """Return how many replicas of a variant to have.
 
     With mode Manual that is what the spec says. Else it is what is needed, at once, or the present fleet if that is
-    larger and may not shrink yet; always within the bounds, of which the upper ones win. A variant that takes the place
-    of another begins with as many as that would have had to keep.
+    larger and may not shrink yet; always within the bounds, of which the upper ones win.
     """
     ladder, sight, memory, estimate = basis.ladder, basis.sight, basis.memory, basis.estimate
     current = basis.running.get(name, 0)

@@ -57,6 +57,8 @@ def _base(basis: Basis, allowed: Collection[str]) -> str | None:
     That is the one to which the fleet was last sent. A restarted operator does not remember it: then it is the one of
     the newest pod where variants are mixed, for it is the new that are started on the way.
     """
+    if basis.memory.goal in allowed:
+        return basis.memory.goal
     running, sight = basis.running, basis.sight
     mixed = {name for name in allowed if running.get(name, 0) > basis.ladder.kept(name)}
     newest = max(
@@ -66,7 +68,6 @@ def _base(basis: Basis, allowed: Collection[str]) -> str | None:
     )
     by_replicas = sorted(running, key=lambda name: (-running[name], name))
     candidates = (
-        basis.memory.goal,
         newest.variant if newest is not None and len(mixed) > 1 else None,
         sight.incumbent,
         *(name for name in by_replicas if running[name] > 0),
@@ -119,8 +120,13 @@ def _bettered(basis: Basis, base: str, allowed: Collection[str]) -> Goal:
     if window is None or not _has_dwelt(basis):
         return Goal(variant=base)
     barred = basis.degraded if basis.spec.scaling.degraded else frozenset()
-    known = [name for name in allowed if name not in barred and ladder.believed(name).costs is not None]
-    if not known:
+    least = _quality(basis, base) if basis.spec.scaling.preference is Preference.QUALITY else 0
+    known = [
+        name
+        for name in allowed
+        if name not in barred and _quality(basis, name) >= least and ladder.believed(name).costs is not None
+    ]
+    if known in ([], [base]):
         return Goal(variant=base)
     choice = ladder.best(window, known)
     if choice.variant == base or not choice.enough or not (base in barred or _is_better(basis, base, choice)):
@@ -141,11 +147,14 @@ def _is_better(basis: Basis, base: str, choice: Choice) -> bool:
     least = ladder.best(basis.need.certain, (base,))
     if choice.keeps_targets != least.keeps_targets:
         return choice.keeps_targets
-    qualities = (quality_step(float(ladder[name].quality)) for name in (choice.variant, base))
-    better = next(qualities) - next(qualities)
+    better = _quality(basis, choice.variant) - _quality(basis, base)
     cheaper = least.hourly_cost - choice.hourly_cost if ladder.believed(base).costs else 0.0
     first, second = (cheaper, better) if basis.spec.scaling.preference is Preference.COST else (better, cheaper)
     return first > 0 or (first == 0 and second > 0)
+
+
+def _quality(basis: Basis, name: str) -> int:
+    return quality_step(float(basis.ladder[name].quality))
 
 
 def _has_dwelt(basis: Basis) -> bool:

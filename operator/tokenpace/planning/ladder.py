@@ -1,7 +1,7 @@
 """The variants that may serve, and the best fleets of them within the bounds."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from tokenpace.api.spec import LLMDeploymentSpec
@@ -23,6 +23,8 @@ class Ladder:
     variants: tuple[Variant, ...]
     """Best first: those that may serve, and those of which `minReplicas` has to stay."""
     rungs: tuple[Rung, ...]
+    found: dict[tuple[float, tuple[str, ...]], Choice] = field(default_factory=dict, compare=False)
+    """Answers that were given already: a plan asks most questions more than once."""
 
     def __contains__(self, name: str) -> bool:
         return any(variant.name == name for variant in self.variants)
@@ -37,10 +39,16 @@ class Ladder:
     def within(self, stock: Mapping[str, int]) -> "Ladder":
         """Return the ladder of a cluster that has room for so many replicas, by variant."""
         rungs = (replace(rung, most=min(rung.most, stock.get(rung.name, rung.most))) for rung in self.rungs)
-        return replace(self, rungs=tuple(rungs)) if stock else self
+        return replace(self, rungs=tuple(rungs), found={}) if stock else self
 
     def best(self, tokens_per_second: float, among: Collection[str]) -> Choice:
         """Return the best fleet that can serve so much, in which one of these variants serves."""
+        question = (tokens_per_second, tuple(among))
+        if question not in self.found:
+            self.found[question] = self._searched(*question)
+        return self.found[question]
+
+    def _searched(self, tokens_per_second: float, among: Collection[str]) -> Choice:
         scaling = self.spec.scaling
         limits = Limits(
             # Only pods are measured: without any, nobody would notice the first request.
