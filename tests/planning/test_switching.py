@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.planning.ladders import ENGINES, Q4, ladder
+from tests.planning.ladders import ENGINES, Q4, Q8, ladder
 from tests.planning.simulation import CPU, Lengths, Tick, World, constant, steps
 from tests.planning.test_fleet_follows_demand import true_capacity
 
@@ -65,6 +65,16 @@ def test_a_fleet_that_is_not_enough_moves_to_the_faster_variant_and_back_when_it
 def test_there_are_never_more_pods_than_the_most_and_the_surge(surge: int) -> None:
     run = world(ladder(maxSurge=surge), rise_and_fall()).run(2400)
     assert max(sum(tick.fleet.values()) for tick in run.ticks) <= MOST + surge
+
+
+@pytest.mark.parametrize("surge", [0, 1])
+def test_pods_that_take_a_minute_to_start_are_switched_once_each_way(surge: int) -> None:
+    slow = {name: replace(engine, startup_seconds=60.0) for name, engine in ENGINES.items()}
+    variants = [{**one, "expected": {**one["expected"], "startupSeconds": 60}} for one in (Q8, Q4)]
+    load = steps((0.0, 5.0), (300.0, 7 * Q8_TOKENS_PER_SECOND), (1500.0, 6.0))
+    run = world(ladder(*variants, maxSurge=surge, maxReplicas=5), load, engines=slow).run(3000)
+    assert switches(run) == ["q4", "q8"]
+    assert run.ticks[-1].fleet == {"q8": 1, "q4": 0}
 
 
 def test_something_serves_throughout() -> None:

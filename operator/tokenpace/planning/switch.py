@@ -72,7 +72,8 @@ def is_set_back(setback: Setback) -> str:
     """Return that a variant could not take over, why, and when it is tried again."""
     until = datetime.fromtimestamp(setback.until_seconds, UTC)
     times = "" if setback.failures == 1 else f" {setback.failures} times in a row"
-    return f"could not take over{times} ({setback.message}) and is not tried again before {until:%H:%M:%S} UTC"
+    cure = "; `scaling.maxSurge: 0` swaps in place" if "Unschedulable" in setback.message else ""
+    return f"could not take over{times} ({setback.message}{cure}) and is not tried again before {until:%H:%M:%S} UTC"
 
 
 def how_far(basis: Basis, under_way: Switch, road: Road) -> str:
