@@ -113,6 +113,16 @@ def test_on_cpus_there_are_no_cuda_graphs_and_as_many_threads_as_the_pod_has_cor
     assert render(**ROUTER).variable("CUDA_GRAPHS") is None
 
 
+@pytest.mark.parametrize(("args", "shards"), [([], "2"), (["--num-shard=1"], None), (["--sharded", "false"], None)])
+@pytest.mark.parametrize("device", ["nvidia.com/gpu", "amd.com/gpu"])
+def test_a_model_is_spread_over_all_gpus_unless_the_user_spreads_it(
+    render: Render, device: str, args: list[str], shards: str | None
+) -> None:
+    """Left to itself, the launcher counts NVIDIA's variables: on AMD's GPUs that is one shard, whatever the pod has."""
+    pod = render(engine={**TGI, "args": args}, source=REPOSITORY, resources={"limits": {device: 2}})
+    assert pod.variable("NUM_SHARD") == shards
+
+
 def test_the_shards_have_shared_memory(render: Render) -> None:
     pod = render(**ROUTER)
     assert {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}} in pod.pod["volumes"]

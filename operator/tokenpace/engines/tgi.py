@@ -73,6 +73,8 @@ DEFAULT_STREAMS: Final = 4
 
 BATCH_FLAGS: Final = ("--max-batch-size",)
 
+SHARD_FLAGS: Final = ("--num-shard", "--sharded")
+
 OWNED_FLAGS: Final = ("--hostname", "--port", "-p", "--model-id", "--revision", "--quantize", "--model-gguf")
 
 ACCEPTED_PER_STREAM: Final = 4
@@ -237,6 +239,9 @@ def _router_container(launch: Launch, weights: Weights) -> EngineContainer:
     env = [*_limits(launch, streams), _variable("HF_HOME", f"{SCRATCH_DIRECTORY}/huggingface")]
     if launch.source.hugging_face:
         env.append(_variable("HUGGINGFACE_HUB_CACHE", weights.directory))
+    if device_count(variant) > 1 and not flag_values(given_arguments(variant), SHARD_FLAGS):
+        # By itself the launcher counts what NVIDIA_VISIBLE_DEVICES lists, which AMD's device plugin does not set.
+        env.append(_variable("NUM_SHARD", str(device_count(variant))))
     if hardware(variant) is Hardware.CPU:
         env += [_variable("CUDA_GRAPHS", "0"), *cpu_limit_variable(variant, "OMP_NUM_THREADS")]
     return EngineContainer(
