@@ -75,10 +75,16 @@ def test_a_scrape_without_any_of_the_signals_says_nothing() -> None:
     assert window.from_first_use({"tokens"}).scrapes == window.scrapes[1:]
 
 
-def test_the_newest_scrape_is_left_out_until_it_has_as_many_signals_as_the_one_before() -> None:
+def test_the_newest_scrape_is_left_out_while_it_lacks_signals_of_the_one_before() -> None:
     whole, part = {"requests": 1.0, "tokens": 5.0}, {"requests": 2.0}
     assert window_of(whole, part).from_first_use({"requests", "tokens"}).scrapes == window_of(whole).scrapes
     assert len(window_of(whole, part, part).from_first_use({"requests", "tokens"}).scrapes) == 3
+
+
+def test_a_signal_that_comes_with_the_newest_scrape_does_not_make_up_for_one_that_it_lacks() -> None:
+    whole, other = {"requests": 9.0, "tokens": 5.0}, {"requests": 9.0, "chunkings": 1.0}
+    signals = {"requests", "tokens", "chunkings"}
+    assert len(window_of(whole, other).from_first_use(signals).scrapes) == 1
 
 
 @given(st.lists(st.fixed_dictionaries({"tokens": st.floats(0, 1e300), "requests": st.floats(0, 1e300)}), max_size=6))

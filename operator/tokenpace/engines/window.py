@@ -46,11 +46,12 @@ class Window:
     def from_first_use(self, signals: Collection[str]) -> "Window":
         """Return the scrapes of an engine that exports a series only once it has something to count: absent is 0.
 
-        That holds within a scrape that saw any of the signals. The newest is left out when it saw fewer than the one
-        before, because signals are asked for one by one, and it may have been stored in between.
+        That holds within a scrape that saw any of the signals. The newest is left out when it lacks any that the one
+        before saw, because signals are asked for one by one, and it may have been stored in between: taken for 0, one
+        counter would make all of them restart.
         """
         seen = [scrape for scrape in self.scrapes if any(name in scrape.values for name in signals)]
-        if len(seen) > 1 and len(seen[-1].values) < len(seen[-2].values):
+        if len(seen) > 1 and seen[-2].values.keys() - seen[-1].values.keys():
             seen.pop()
         nothing = dict.fromkeys(signals, 0.0)
         return Window(tuple(Scrape(scrape.at_seconds, {**nothing, **scrape.values}) for scrape in seen))
