@@ -20,6 +20,13 @@ def test_a_flag_is_found_under_all_its_names_and_in_both_spellings(args: list[st
     assert flag_values(args, ("--slots", "-s")) == values
 
 
+@pytest.mark.parametrize("args", [["--batch_size", "4"], ["--batch_size=4"]])
+def test_a_long_flag_may_be_spelled_with_underscores_but_not_its_value(args: list[str]) -> None:
+    """As vLLM and llama.cpp take it: `--served_model_name` would rename the model that clients ask for."""
+    assert flag_values(args, ("--batch-size",)) == ["4"]
+    assert flag_values(["--name", "a_b"], ("--name",)) == ["a_b"]
+
+
 @pytest.mark.parametrize(
     ("limits", "make", "devices"),
     [

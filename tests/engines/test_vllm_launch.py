@@ -69,7 +69,7 @@ def test_the_batch_limit_is_read_from_what_pods_are_launched_with(
 
 
 @pytest.mark.parametrize(
-    ("args", "shards"), [([], "4"), (["--data-parallel-size", "4"], None), (["-tp=2", "-pp=2"], None)]
+    ("args", "shards"), [([], "4"), (["--data_parallel_size", "4"], None), (["-tp=2", "-pp=2"], None)]
 )
 def test_a_model_is_spread_over_all_gpus_unless_the_user_spreads_it(
     render: Render, args: list[str], shards: str | None
@@ -110,6 +110,7 @@ def test_on_cpus_threads_are_as_many_as_the_pod_has_cores_and_bound_to_none(rend
         ({"quantization": "gguf"}, "quantization", ", ".join(QUANTIZATIONS)),
         ({"resources": {"limits": {"gpu.intel.com/xe": 1}}}, "engine.image", "is missing"),
         ({"engine": {**VLLM, "args": ["--served-model-name", "mine"]}}, "engine.args", "leave it out"),
+        ({"engine": {**VLLM, "args": ["--served_model_name=mine"]}}, "engine.args", "leave it out"),
         ({"engine": {**VLLM, "args": ["--max-num-seqs", "0"]}}, "engine.args", "needs a number"),
         ({"podTemplate": {"spec": "text"}}, "podTemplate.spec.containers", "use a list"),
     ],

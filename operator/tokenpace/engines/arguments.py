@@ -16,12 +16,13 @@ def given_arguments(variant: Variant) -> Sequence[str]:
 def flag_values(args: Sequence[str], flags: Sequence[str]) -> list[str]:
     """Return the values that arguments give to a flag under any of its names, in either spelling of a shell.
 
-    A flag at the very end has the value ``""``.
+    vLLM and llama.cpp take ``_`` for ``-`` in a long flag; others refuse it themselves. A flag at the very end has the
+    value ``""``.
     """
     values = []
     for flag, following in pairwise([*args, ""]):
         name, joined, value = flag.partition("=")
-        if name in flags:
+        if (name.replace("_", "-") if name.startswith("--") else name) in flags:
             values.append(value if joined else following)
     return values
 

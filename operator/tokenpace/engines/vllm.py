@@ -51,7 +51,7 @@ DRAIN_SECONDS: Final = 300
 USER_ID: Final = 2000
 """The user `vllm` of the images (vllm-project/vllm#40275): PyTorch fails for a user who has no name."""
 
-BATCH_FLAGS: Final = ("--max-num-seqs", "--max_num_seqs")
+BATCH_FLAGS: Final = ("--max-num-seqs",)
 
 PARALLEL_FLAGS: Final = (
     *("--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp"),
