@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.controller.operator_in_memory import Operator
 
 from tokenpace.api import names
 from tokenpace.api.spec import LLMDeploymentSpec
@@ -183,3 +184,27 @@ def test_a_tenth_of_the_expected_speed_is_the_least_where_none_is_promised(resou
     question = asked(resource, pod())
     assert question is not None
     assert question.least_tokens_per_second == 4.0
+
+
+async def test_no_canary_outlives_the_loop(fake: Any) -> None:
+    """The process would wait for it when it is told to end."""
+    operator, asked = Operator(fake), asyncio.Event()
+
+    async def stay_silent(_: Question) -> Outcome:
+        asked.set()
+        await asyncio.Event().wait()
+        return PASSED
+
+    canaries = Canaries(on_result=operator.loop._on_canary, try_generation=stay_silent)
+    operator.loop._canaries = canaries
+    running = asyncio.create_task(operator.loop.run())
+    while not operator.metrics.registry.get_sample_value("tokenpace_last_tick_timestamp_seconds"):
+        await asyncio.sleep(0)
+    question = Question(url="http://10.0.0.7", model="chat", api=GenerationApi.COMPLETIONS)
+    canaries.ask("chat", {"a"}, {"a": question})
+    await asked.wait()
+
+    running.cancel()
+    await asyncio.wait({running})
+    await asyncio.sleep(0)
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("canary")]

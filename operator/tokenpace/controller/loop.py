@@ -132,19 +132,26 @@ class Loop:
 
     async def run(self) -> None:
         """Tick until cancelled. Nothing is planned or written before every mirror is complete and the lease is held."""
-        while True:
-            self._wanted.clear()
-            may_act = self.mirrors.synced and self._lease.may_write()
-            self._metrics.leader.set(may_act)
-            if may_act:
-                await self._timed_tick()
-            else:
-                # What this operator remembers and shows is of no use while another one is at work.
-                self._memories.clear()
-                self._canaries.forget_all_but(())
-                self._metrics.fleet.replace(())
-            self.last_pass_monotonic_seconds = self._monotonic()
-            await self._pause(self._settings.tick_seconds if may_act else _STANDBY_SECONDS)
+        try:
+            while True:
+                await self._pass()
+        finally:
+            self._canaries.forget_all_but(())  # the process would wait for those under way before it ends
+
+    async def _pass(self) -> None:
+        """Tick if this operator may act, and pause."""
+        self._wanted.clear()
+        may_act = self.mirrors.synced and self._lease.may_write()
+        self._metrics.leader.set(may_act)
+        if may_act:
+            await self._timed_tick()
+        else:
+            # What this operator remembers and shows is of no use while another one is at work.
+            self._memories.clear()
+            self._canaries.forget_all_but(())
+            self._metrics.fleet.replace(())
+        self.last_pass_monotonic_seconds = self._monotonic()
+        await self._pause(self._settings.tick_seconds if may_act else _STANDBY_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(_SHORTEST_PAUSE_SECONDS)
