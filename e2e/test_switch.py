@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.usefixtures
 VARIANT = "q8"
 LOAD = 0.5
 """Replicas' worth: one is enough throughout."""
+ARGUMENTS = ("--threads-batch", "1")
+"""What the pods are renewed for."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def with_arguments(*arguments: str) -> Any:
 def test_changed_arguments_renew_the_pods_and_no_request_fails(story: Story) -> None:
     before = pods(story)
 
-    story.resource.kubectl.apply(with_arguments("--threads-batch", "1"))
+    story.resource.kubectl.apply(with_arguments(*ARGUMENTS))
 
     until(lambda: pods(story), lambda now: len(now) == 1 and now != before, what="the pod is renewed", seconds=120)
     story.resource.until_condition("Progressing", "False", seconds=60)
@@ -80,15 +82,17 @@ def other_renderer(cluster: Kubectl) -> Iterator[str]:
     install_operator(cluster)
 
 
-def test_a_variant_whose_model_does_not_load_is_rolled_back_and_the_old_one_serves_all_along(story: Story) -> None:
-    broken = manifest("chat", scaling={"mode": "Manual", "variant": "broken"})
-    (served,) = broken["spec"]["variants"]
-    source = {"image": {"path": "/models", "file": "missing.gguf"}}
-    broken["spec"]["variants"].append({**served, "name": "broken", "quality": "90", "source": source})
+def test_a_better_variant_whose_model_does_not_load_is_rolled_back_and_the_old_one_serves_all_along(
+    story: Story,
+) -> None:
+    offered = with_arguments(*ARGUMENTS)
+    (served,) = offered["spec"]["variants"]
+    missing = {"image": {"path": "/models", "file": "missing.gguf"}}
+    offered["spec"]["variants"] = [{**served, "quality": "90"}, {**served, "name": "broken", "source": missing}]
 
-    story.resource.kubectl.apply(broken)
+    story.resource.kubectl.apply(offered)
 
-    rolled_back = story.resource.until_condition("Progressing", "True", reason="RolledBack", seconds=180)
+    rolled_back = story.resource.until_condition("Progressing", "False", reason="RolledBack", seconds=240)
     assert "missing.gguf" in rolled_back["message"]
     ready = story.history.ready_since(f"chat-{VARIANT}", story.loads["load"].begun_at)
     assert min(ready) >= 1
