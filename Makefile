@@ -48,7 +48,7 @@ integration: .venv/.synced tools cluster
 e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real Prometheus, a real model, real load
 	$(RUN) pytest e2e -m e2e
 
-demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand
+demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo
 
 benchmark: .venv/.synced ## Figures for docs/benchmarks.md
