@@ -26,6 +26,7 @@ from tokenpace.api.fields import (
     rules,
 )
 from tokenpace.api.model_source import ModelSource
+from tokenpace.api.names import VARIANT_NAME_MAX_LENGTH
 
 Quantity = Annotated[
     str | int,
@@ -192,7 +193,7 @@ class Variant(ApiModel):
         )
     )
 
-    name: Annotated[DnsLabel, StringConstraints(max_length=20)] = Field(
+    name: Annotated[DnsLabel, StringConstraints(max_length=VARIANT_NAME_MAX_LENGTH)] = Field(
         description="Name of the variant, unique within the resource. Its Deployment is called after both."
     )
     engine: Engine | None = Field(
