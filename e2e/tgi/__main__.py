@@ -6,7 +6,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -20,7 +20,11 @@ from e2e.tgi.request import Limits
 from e2e.tgi.router import Router
 
 HEALTH_SECONDS = 0.1
-"""Between two questions whether the model is loaded."""
+"""Between two questions whether the model is loaded, or connections are closed."""
+FAREWELL_SECONDS = 15
+"""For so long kept connections stay open after SIGTERM, each until its next answer, which tells the client to close it.
+TGI closes an idle one at once, and a request that is on its way to it fails: in a pod of an eighth of a CPU, which may
+stand still for 0.1 s, that is one in some switches."""
 
 
 async def main(flags: Namespace) -> str | None:
@@ -50,30 +54,52 @@ async def _serve(flags: Namespace, url: str, stopped: Awaitable[object], ended: 
             )
             if done:
                 return None if stopping in done else "llama-server ended before its model was loaded"
-        async with listening(flags, engine):
+        async with listening(flags, engine, farewell_seconds=FAREWELL_SECONDS):
             done, _ = await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
         return None if stopping in done else "llama-server ended"
 
 
 @asynccontextmanager
-async def listening(flags: Namespace, engine: Engine) -> AsyncIterator[int]:
-    """Serve on a port while the block runs; at its end take nothing more and wait for the requests that run."""
+async def listening(flags: Namespace, engine: Engine, *, farewell_seconds: float = 0.0) -> AsyncIterator[int]:
+    """Serve on a port while the block runs; at its end take nothing more and wait for the requests that run.
+
+    Clients have `farewell_seconds` to close the connections that they keep, of which each answer asks them then.
+    """
     limits = limits_of(flags, await engine.properties())
     exposition = Exposition(max_input_tokens=limits.max_input_tokens, max_total_tokens=limits.max_total_tokens)
     api = Api(Router(engine, limits, exposition), information(flags, limits))
+    application, stopping = api.application(), asyncio.Event()
+
+    async def ask_to_close(_: web.Request, response: web.StreamResponse) -> None:
+        if stopping.is_set():
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    application.on_response_prepare.append(ask_to_close)
     # A client that leaves cancels its request.
     runner = web.AppRunner(
-        api.application(),
+        application,
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=flags.graceful_termination_timeout,
     )
     await runner.setup()
-    await web.TCPSite(runner, flags.hostname, flags.port).start()
+    site = web.TCPSite(runner, flags.hostname, flags.port)
+    await site.start()
     try:
         yield runner.addresses[0][1]
     finally:
+        stopping.set()
+        await site.stop()
+        await _until_closed(runner, farewell_seconds)
         await runner.cleanup()
+
+
+async def _until_closed(runner: web.AppRunner, longest_seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(longest_seconds):
+            while runner.server and runner.server.connections:  # noqa: ASYNC110 - aiohttp tells nobody when one closes
+                await asyncio.sleep(HEALTH_SECONDS)
 
 
 def limits_of(flags: Namespace, engine: Properties) -> Limits:

@@ -91,6 +91,19 @@ async def test_sigterm_lets_streams_finish_and_takes_nothing_more(start: Start, 
     assert await program.wait() == 0
 
 
+async def test_after_sigterm_a_kept_connection_is_answered_once_and_asked_to_close(start: Start, port: int) -> None:
+    program, url = await start(), f"http://127.0.0.1:{port}"
+    await until_ready(url)
+    async with aiohttp.ClientSession(url) as session:
+        async with session.get("/health") as before:
+            assert before.headers.get("Connection") != "close"
+        program.send_signal(signal.SIGTERM)
+        await until_refused(url)
+        async with session.get("/health") as after:
+            assert (after.status, after.headers["Connection"]) == (200, "close")
+    assert await program.wait() == 0
+
+
 async def test_sigterm_ends_it_while_the_model_loads(start: Start, tmp_path: Path) -> None:
     program = await start("endless.gguf")
     engine = engine_process(tmp_path)
