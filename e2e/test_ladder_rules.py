@@ -1,6 +1,6 @@
 """Promises about what people change while a ladder serves: the quality budget, and the ladder itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -38,9 +38,13 @@ def test_a_spent_quality_budget_brings_the_best_variant_back_where_quality_is_ke
 
     story.resource.until_ready({BEST: 1}, seconds=120)
 
-    assert story.resource.status()["lastDecision"]["reason"] == "BudgetSpent"
+    until(decision_reason(story), lambda reason: reason == "BudgetSpent", what="the budget is named", seconds=20)
     throughout(story.resource.ready_by_variant, lambda ready: ready == {BEST: 1}, what="quality", seconds=10)
     assert story.broken_streams() == []
+
+
+def decision_reason(story: Story) -> Callable[[], str]:
+    return lambda: str(story.resource.status()["lastDecision"]["reason"])
 
 
 def test_a_spent_quality_budget_is_overdrawn_where_the_slo_is_kept(story: Story) -> None:
