@@ -84,7 +84,7 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
         lambda view: (
             view and view.keeps(story.declared["spec"]["slo"]) and story.resource.wanted_replicas() == replicas
         ),
-        what=f"for {AT_REST_SECONDS} s there are {replicas} replicas, no more and no less, and clients get the promised",
+        what=f"for {AT_REST_SECONDS} s there are exactly {replicas} replicas, and clients get what is promised",
         seconds=300,
     )
     note_reaction(story, figures, stepped_at, replicas, capacity)
