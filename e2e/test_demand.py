@@ -70,9 +70,12 @@ def test_a_full_replica_teaches_what_a_replica_can_do(story: Story, figures: Fig
     story.resource.kubectl.apply(larger_than_the_demo(mode="Auto"))
 
 
-@pytest.mark.parametrize(("worth", "replicas"), [(2.5, 3), (5.5, 6)])
+@pytest.mark.parametrize(("worth", "replicas"), [(2.4, 3), (5.25, 6)])
 def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, replicas: int) -> None:
-    """Exactly the demand divided by the capacity that was known before the step, rounded up."""
+    """Exactly the demand divided by the capacity that was known before the step, rounded up.
+
+    The quotients leave more room upwards: full pods of this model serve up to a tenth less than half-full ones promise.
+    """
     capacity = story.recording.capacity_of_a_replica()
     demand = worth * capacity
     assert math.ceil(demand / capacity) == replicas
@@ -84,7 +87,7 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
         lambda view: (
             view and view.keeps(story.declared["spec"]["slo"]) and story.resource.wanted_replicas() == replicas
         ),
-        what=f"for {AT_REST_SECONDS} s there are {replicas} replicas, no more and no less, and clients get the promised",
+        what=f"for {AT_REST_SECONDS} s there are exactly {replicas} replicas, and clients get what is promised",
         seconds=300,
     )
     note_reaction(story, figures, stepped_at, replicas, capacity)
