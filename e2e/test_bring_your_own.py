@@ -1,5 +1,6 @@
 """Promises about workloads that exist already: they are scaled and never changed otherwise, or only advised on."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures
 TARGET = "theirs"
 """Prometheus of the test cluster is told to scrape pods with the label `app` of this value."""
 REPLICAS = 2
+COMMAND = "--model /models/q8_0.gguf --host 0.0.0.0 --port 8080 --metrics --ctx-size 512 --parallel 2 --cache-ram 0 --threads 1"
 ADVICE = f"would scale today from 1 to {REPLICAS}"
 
 
@@ -24,7 +26,7 @@ def existing(namespace: Kubectl) -> Kubectl:
     server = {
         "name": "server",
         "image": "localhost/tokenpace/llama-cpp-smollm2:test",
-        "args": ["--model", "/models/q8_0.gguf", "--port", "8080", "--host", "0.0.0.0", "--metrics"],  # noqa: S104 - a pod has no other way to be reached
+        "args": shlex.split(COMMAND),
         "ports": [{"containerPort": 8080}],
         "resources": {"limits": {"cpu": "120m", "memory": "512Mi"}},
         "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
