@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures
 TARGET = "theirs"
 """Prometheus of the test cluster is told to scrape pods with the label `app` of this value."""
 REPLICAS = 2
-COMMAND = "--model /models/q8_0.gguf --host 0.0.0.0 --port 8080 --metrics --ctx-size 512 --parallel 2 --cache-ram 0 --threads 1"
+COMMAND = "--model /models/q8_0.gguf --host 0.0.0.0 --port 8080 --metrics -c 512 -np 2 --cache-ram 0 --threads 1"
 ADVICE = f"would scale today from 1 to {REPLICAS}"
 
 
