@@ -90,10 +90,6 @@ def test_a_pod_is_of_the_variant_and_of_the_template_that_its_controller_says(la
     assert (pod.variant, pod.template_hash) == ("today", "5d9c7")
 
 
-def test_a_pod_of_a_controller_that_tells_no_template_has_none() -> None:
-    assert observed_pod(keep_target_pod(its_pod("a"), "today"), Missing()).template_hash == ""
-
-
 def test_a_pod_that_says_it_is_of_a_fleet_of_ours_is_of_the_variant_all_the_same() -> None:
     pod = its_pod("a", **{DEPLOYMENT_LABEL: "chat", "tokenpace.dev/variant": "stolen"})
     assert observed_pod(keep_target_pod(pod, "today"), Missing()).variant == "today"
@@ -107,6 +103,15 @@ async def test_new_pods_get_the_template_of_the_newest(fake: Any) -> None:
         its_pod("old", "2026-11-23T10:00:00Z", **{"pod-template-hash": "old"}),
     )
     assert (await read(fake)).template_hashes == {"today": "new"}
+
+
+async def test_pods_of_a_controller_that_tells_no_template_are_all_of_one(fake: Any) -> None:
+    """What is learned and proven of the pods of a template would be of none otherwise."""
+    existing(fake)
+    with_pods(fake, its_pod("a"), its_pod("b"))
+    found = await read(fake)
+    hashes = {observed_pod(pod, Missing()).template_hash for pod in found.pods}
+    assert (len(hashes), {found.template_hashes["today"]}) == (1, hashes)
 
 
 async def test_without_pods_no_template_is_known(fake: Any) -> None:

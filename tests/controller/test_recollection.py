@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tokenpace.api.status import LearnedSpeed, LLMDeploymentStatus, VariantStatus
 from tokenpace.controller.recollection import keep, recall
 from tokenpace.planning.budget import Budget
-from tokenpace.planning.learning import Learned
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.setbacks import Setback
 
@@ -55,13 +54,6 @@ def restarted(memory: Memory) -> Memory:
 def test_what_was_learned_survives_a_restart(learned: LearnedSpeed) -> None:
     status = LLMDeploymentStatus(variants=(VariantStatus(name="q8", replicas=1, ready=1, learned=learned),))
     assert keep(recall(status)).learned == {"q8": learned}
-
-
-def test_a_speed_of_pods_whose_template_nobody_knows_is_not_written_down() -> None:
-    """Pods of a custom workload may carry no hash of their template; after a restart they may be others."""
-    learned = Learned.from_integers("", (10**7, 10**7, 10**6, 600, 4))
-    assert learned is not None
-    assert keep(Memory(learned={"today": learned})).learned == {}
 
 
 @given(SETBACKS)

@@ -19,6 +19,10 @@ from tokenpace.cluster.observed import has_ended, keep_pod
 _TEMPLATE_LABELS = ("pod-template-hash", "controller-revision-hash")
 """What the controllers of Deployments, and of StatefulSets and those built on them, label pods of one template with."""
 
+_SOME_TEMPLATE = "unknown"
+"""The template of every pod that no controller has labelled: without any, nothing could be learned or proven of it.
+When such a workload is given another one, what was learned before goes on for as long as it takes to learn anew."""
+
 
 class ScaleTargetError(Exception):
     """A workload that cannot be read or scaled; the message names the field and the cure."""
@@ -39,9 +43,9 @@ class ScaleTarget:
 
     @property
     def template_hash(self) -> str | None:
-        """Which template its newest pod is from; None where no pod tells."""
+        """Which template its newest pod is from; None where there is no pod."""
         newest = max(self.pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
-        return (newest["metadata"]["annotations"][INPUTS_HASH_ANNOTATION] or None) if newest else None
+        return newest["metadata"]["annotations"][INPUTS_HASH_ANNOTATION] if newest else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ def keep_target_pod(stored: Object, variant: str) -> Object:
     by the label that the workload's controller gave it.
     """
     labels = stored["metadata"].get("labels", {})
-    template_hash = next((labels[label] for label in _TEMPLATE_LABELS if label in labels), "")
+    template_hash = next((labels[label] for label in _TEMPLATE_LABELS if label in labels), _SOME_TEMPLATE)
     marked = {
         **stored["metadata"],
         "labels": {VARIANT_LABEL: variant},

@@ -82,9 +82,8 @@ def _learned(kept: LearnedSpeed) -> Learned | None:
 
 
 def _learned_speed(learned: Learned) -> LearnedSpeed | None:
-    """Return what is worth keeping: nothing of pods that carry no hash, because after a restart they may be others."""
     integers = learned.to_integers()
-    if integers is None or not learned.template_hash:
+    if integers is None:
         return None
     step, generated, prompt, observed_seconds, most_streams = integers
     return LearnedSpeed(
