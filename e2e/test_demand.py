@@ -70,11 +70,12 @@ def test_a_full_replica_teaches_what_a_replica_can_do(story: Story, figures: Fig
     story.resource.kubectl.apply(larger_than_the_demo(mode="Auto"))
 
 
-@pytest.mark.parametrize(("worth", "replicas"), [(2.4, 3), (5.25, 6)])
-def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, replicas: int) -> None:
-    """Exactly the demand divided by the capacity that was known before the step, rounded up.
+@pytest.mark.parametrize(("worth", "replicas", "leeway"), [(2.4, 3, 0), (5.25, 6, 1)])
+def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, replicas: int, leeway: int) -> None:
+    """The demand divided by the capacity that was known before the step, rounded up.
 
-    The quotients leave more room upwards: full pods of this model serve up to a tenth less than half-full ones promise.
+    Exactly for three. For six, of which each is a sixth, a tenth is more than half a replica: by so much full pods of
+    this model serve less than half-full ones promise, and by half as much chance moves what is offered in a minute.
     """
     capacity = story.recording.capacity_of_a_replica()
     demand = worth * capacity
@@ -85,9 +86,11 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
     until(
         lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
         lambda view: (
-            view and view.keeps(story.declared["spec"]["slo"]) and story.resource.wanted_replicas() == replicas
+            view
+            and view.keeps(story.declared["spec"]["slo"])
+            and abs(story.resource.wanted_replicas() - replicas) <= leeway
         ),
-        what=f"for {AT_REST_SECONDS} s there are exactly {replicas} replicas, and clients get what is promised",
+        what=f"for {AT_REST_SECONDS} s there are {replicas} replicas (± {leeway}), and clients get what is promised",
         seconds=300,
     )
     note_reaction(story, figures, stepped_at, replicas, capacity)
@@ -103,7 +106,8 @@ def note_reaction(story: Story, figures: Figures, stepped_at: datetime, replicas
     figures.note(f"{step}load to first decision", after_step(decided_at), "s")
     figures.note(f"{step}load to first new pod ready", after_step(ready_at), "s")
     figures.note(f"{step}load to SLO regained", after_step(story.regained_at(stepped_at)), "s")
-    figures.note(f"{step}most replicas before it rested", max(story.history.wanted_since(stepped_at)), "")
+    figures.note(f"{step}replicas at rest", story.resource.wanted_replicas(), "", f"{replicas} by the capacity before")
+    figures.note(f"{step}most replicas before that", max(story.history.wanted_since(stepped_at)), "")
 
 
 def test_nothing_scales_down_without_prometheus_while_load_drops_and_rises(story: Story, cluster: Kubectl) -> None:
