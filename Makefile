@@ -13,7 +13,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
 LEVELS := not prometheus and not apiserver and not e2e
 
-.PHONY: help check test e2e demo lint unit integration benchmark crd
+.PHONY: help check test e2e demo soak lint unit integration benchmark crd
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -50,6 +50,12 @@ e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real
 
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo
+
+soak: .venv/.synced tools cluster images ## Long runs: predicted beside measured capacity, and many switches under load
+	$(RUN) python -m e2e.capacity q8
+	$(RUN) python -m e2e.capacity q4
+	$(RUN) python -m e2e.switches --serving llama-cpp
+	$(RUN) python -m e2e.switches --serving tgi
 
 benchmark: .venv/.synced ## Figures for docs/benchmarks.md
 	$(RUN) python -m benchmarks.mirror
