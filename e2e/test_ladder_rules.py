@@ -14,8 +14,8 @@ from e2e.waiting import throughout, until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.usefixtures("unbroken")]
 
 BEST, FAST = "q8", "q4"
-LOAD = 1.6
-"""Replicas' worth of the best variant, of which there may be one."""
+LOAD = 1.9
+"""Replicas' worth of the best variant, of which there may be one; one of the fast variant is enough for it."""
 BUDGET_PERCENT = 1
 
 
@@ -38,7 +38,7 @@ def test_a_spent_quality_budget_brings_the_best_variant_back_where_quality_is_ke
 
     story.resource.until_ready({BEST: 1}, seconds=120)
 
-    until(decision_reason(story), lambda reason: reason == "BudgetSpent", what="the budget is named", seconds=20)
+    until(decision_reason(story), lambda reason: reason == "BudgetSpent", what="the budget is named", seconds=90)
     throughout(story.resource.ready_by_variant, lambda ready: ready == {BEST: 1}, what="quality", seconds=10)
     assert story.broken_streams() == []
 
