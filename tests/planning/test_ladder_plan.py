@@ -73,6 +73,15 @@ def test_a_variant_of_which_nothing_is_known_is_never_switched_to_and_the_outloo
     assert "q4 when its `expected` is declared: nothing is known of its speed." in decided.outlook
 
 
+def test_a_variant_of_which_the_costs_allow_no_replica_makes_way_and_serves_until_it_has() -> None:
+    spec = ladder(Q8 | {"hourlyCost": "3"}, Q4, maxHourlyCost="2")
+    decided, _ = watch(spec, seen(*q8s(1, BUSY), q8=1), 60)
+    assert decided.goal["q4"] > 0
+    assert decided.fleet == {"q8": 1, "q4": 0}
+    assert decided.progress is not None
+    assert "raise `scaling.maxHourlyCost`" in decided.progress.message
+
+
 def test_a_variants_own_bounds_count() -> None:
     decided, _ = overrun(ladder(Q8, Q4 | {"maxReplicas": 1}))
     assert decided.goal == {"q8": 3, "q4": 0}

@@ -45,10 +45,11 @@ def choose(basis: Basis) -> Goal | None:
 
 
 def triable(basis: Basis) -> list[str]:
-    """Return the variants that may be tried now: all of them, rather than none."""
-    names = [variant.name for variant in basis.ladder.variants]
-    setbacks, now = basis.memory.setbacks, basis.sight.now
-    return [name for name in names if name not in setbacks or not setbacks[name].blocks(now)] or names
+    """Return the variants that may be tried now: that fit into the bounds, and are not set back, as far as any are."""
+    ladder, setbacks, now = basis.ladder, basis.memory.setbacks, basis.sight.now
+    names = [variant.name for variant in ladder.variants]
+    fitting = [name for name in names if ladder.most(name).replicas[name] > 0] or names
+    return [name for name in fitting if name not in setbacks or not setbacks[name].blocks(now)] or fitting
 
 
 def _base(basis: Basis, allowed: Collection[str]) -> str | None:

@@ -84,7 +84,8 @@ def how_far(basis: Basis, under_way: Switch, road: Road) -> str:
     if serving and not basis.is_proven(new):
         return f"{text}, and more of {new} come when its first replica has passed its canary"
     if road.room(basis.running, new) <= 0 and basis.running[new] < road.goal[new] and not _can_make_room(basis, road):
-        return f"{text}, for which the bounds leave no room: raise `scaling.maxSurge`"
+        cure = "maxSurge" if sum(basis.running.values()) >= road.limit else "maxHourlyCost"
+        return f"{text}, for which the bounds leave no room: raise `scaling.{cure}`"
     return text
 
 
