@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.planning.declared import NOW, SMALL_POD, Live, Missing, Stale, observation, pod, reading, serving
+from tests.planning.declared import HASH, NOW, SMALL_POD, Live, Missing, Stale, observation, pod, reading, serving
 from tests.planning.ladders import Q4, Q8, ladder
 from tests.planning.test_plan_properties import ANY_SAMPLE
 from tests.planning.watching import watch
@@ -117,6 +117,19 @@ def test_what_min_replicas_keeps_of_another_variant_stays() -> None:
     spec = ladder(Q8 | {"minReplicas": 1}, Q4, maxReplicas=4)
     decided, _ = watch(spec, seen(*q8s(1, BUSY), q8=1), 60)
     assert decided.goal["q8"] >= 1
+
+
+def test_from_the_fastest_the_next_better_one_takes_over_though_the_best_is_not_enough() -> None:
+    speed = {"streamTokensPerSecond": 25, "generationTokensPerSecond": 25}
+    spec = ladder(
+        Q8,
+        Q4,
+        Q4 | {"name": "q5", "quality": "95", "expected": Q4["expected"] | speed},
+        degraded={"maxTokensPercent": 50, "whenSpent": "KeepSLO"},
+    )
+    fast = seen(*q4s(3, reading(13.5, running=0.8)), q4=3)
+    decided, _ = watch(spec, replace(fast, template_hashes=dict.fromkeys(("q8", "q5", "q4"), HASH)), 300)
+    assert decided.goal == {"q8": 0, "q5": 3, "q4": 0}
 
 
 # --- On the way

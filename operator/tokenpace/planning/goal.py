@@ -121,16 +121,14 @@ def _bettered(basis: Basis, base: str, allowed: Collection[str]) -> Goal:
     if window is None or not _has_dwelt(basis):
         return Goal(variant=base)
     barred = basis.degraded if basis.spec.scaling.degraded else frozenset()
-    least = _quality(basis, base) if basis.spec.scaling.preference is Preference.QUALITY else 0
-    known = [
-        name
-        for name in allowed
-        if name not in barred and _quality(basis, name) >= least and ladder.believed(name).costs is not None
-    ]
-    if known in ([], [base]):
-        return Goal(variant=base)
-    choice = ladder.best(window, known)
-    if choice.variant == base or not choice.enough or not (base in barred or _is_better(basis, base, choice)):
+    least = _quality(basis, base) if base in barred or basis.spec.scaling.preference is Preference.QUALITY else 0
+    known = [name for name in allowed if _quality(basis, name) >= least and ladder.believed(name).costs is not None]
+    # One that the quality budget counts takes over only from a worse one, and only where none of the best is enough.
+    best = [name for name in known if name not in barred]
+    counted = [name for name in known if name in barred and base in barred and _quality(basis, name) > least]
+    found = (ladder.best(window, names) for names in (best, counted) if names)
+    choice = next((one for one in found if one.enough), None)
+    if choice is None or choice.variant == base or not (base in barred or _is_better(basis, base, choice)):
         return Goal(variant=base)
     way = way_to(basis, choice)
     if way is None or dips(basis, way, window):
