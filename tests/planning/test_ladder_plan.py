@@ -178,6 +178,14 @@ def test_a_switch_that_no_room_is_left_for_says_so() -> None:
     assert "raise `scaling.maxSurge`" in decided.progress.message
 
 
+@pytest.mark.parametrize(("asked", "stays"), [(0.0, 0), (5.0, 1)])
+def test_a_successor_of_which_nothing_is_known_is_enough_where_nothing_is_asked(asked: float, stays: int) -> None:
+    passed = replace(q4s(1, reading(0.0))[0], canary=Canary.PASSED)
+    idle = observation(*q8s(1, reading(asked)), passed, replicas={"q8": 1, "q4": 1}, variants=("q4",))
+    decided, _ = watch(ladder(Q4 | {"expected": {}}), idle, 120)
+    assert decided.fleet == {"q8": stays, "q4": 1}
+
+
 # --- What is said
 
 

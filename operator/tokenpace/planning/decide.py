@@ -159,15 +159,23 @@ def _kept(basis: Basis, name: str) -> int:
     if not saw_window(basis.spec, basis.sight, basis.memory, basis.estimate):
         return current
     if basis.ladder.believed(name).costs is None:
-        since_seconds = window_begins(basis.spec, basis.sight.now)
-        moments = basis.memory.history
-        asked = any(one.tokens_per_second > 0 for one in moments if one.at_seconds >= since_seconds)
-        return current if asked else 0
+        return 0 if _was_idle(basis) else current
     return basis.ladder.replicas(basis.need.window or 0.0, name)
 
 
 def _likely(basis: Basis, name: str) -> int | None:
-    """Return the replicas that are enough for the demand as it looks now; None where that is not known."""
-    if basis.need.likely is None or basis.ladder.believed(name).costs is None:
-        return None
-    return basis.ladder.replicas(basis.need.likely, name)
+    """Return the replicas that are enough for the demand as it looks now; None where that is not known.
+
+    Where nothing has been asked, any number is, also of a variant of which nothing is known.
+    """
+    if basis.ladder.believed(name).costs is None:
+        return basis.ladder.replicas(0.0, name) if _was_idle(basis) else None
+    return None if basis.need.likely is None else basis.ladder.replicas(basis.need.likely, name)
+
+
+def _was_idle(basis: Basis) -> bool:
+    """Tell whether nothing was asked for a whole stabilization window in which every tick was seen."""
+    since_seconds = window_begins(basis.spec, basis.sight.now)
+    return saw_window(basis.spec, basis.sight, basis.memory, basis.estimate) and not any(
+        one.tokens_per_second > 0 for one in basis.memory.history if one.at_seconds >= since_seconds
+    )
