@@ -186,6 +186,11 @@ def test_a_successor_of_which_nothing_is_known_is_enough_where_nothing_is_asked(
     assert decided.fleet == {"q8": stays, "q4": 1}
 
 
+def test_nobody_waits_for_a_successor_of_which_no_replica_is_ordered() -> None:
+    decided, _ = watch(ladder(mode="Manual", variant="q4", replicas=0), seen(*q8s(2, BUSY), q8=2))
+    assert decided.fleet == {"q8": 0, "q4": 0}
+
+
 # --- What is said
 
 

@@ -99,7 +99,7 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
     new, running = road.variant, standing.running
     old = road.outgoing(running)
     succeeded = standing.proven and road.enough is not None and standing.serving[new] >= road.enough
-    if not old or succeeded:
+    if not old or succeeded or road.enough == 0:
         return dict(road.goal)
     failed = {name: max(road.goal[name], standing.serving[name]) for name in old if name in road.barred}
     if any(count < running[name] for name, count in failed.items()) and any(standing.serving.values()):
