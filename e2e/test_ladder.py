@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 BEST, FAST = "q8", "q4"
 MOST_REPLICAS = 2
-WITHIN, BEYOND = 1.5, 2.9
-"""Replicas' worth of load of the best variant: within what two of them serve, and far beyond."""
+LITTLE, WITHIN, BEYOND = 0.6, 1.5, 2.9
+"""Replicas' worth of load of the best variant: little, within what two of them serve, and far beyond."""
 AT_REST_SECONDS = 20
 
 
@@ -52,7 +52,9 @@ def story(request: pytest.FixtureRequest, operator: RunningOperator, namespace: 
 def test_replicas_come_before_precision_goes(story: Story) -> None:
     story.resource.until_condition("Ready", "True", seconds=START_SECONDS)
 
-    story.add_load("within", WITHIN * story.recording.capacity_of_a_replica())
+    capacity = story.recording.capacity_of_a_replica()
+    story.add_load("little", LITTLE * capacity)
+    story.add_load("within", (WITHIN - LITTLE) * capacity)
 
     story.resource.until_ready({BEST: MOST_REPLICAS}, seconds=120)
     assert story.resource.condition("Degraded")["status"] == "False"
@@ -82,7 +84,8 @@ def test_demand_that_the_best_variant_cannot_serve_moves_the_fleet_down_the_ladd
 
 
 def test_when_load_falls_the_fleet_returns_to_the_best_variant_without_swinging(story: Story, figures: Figures) -> None:
-    fell_at = story.end_load("beyond")
+    story.end_load("beyond")
+    fell_at = story.end_load("within")
 
     until(story.resource.ready_by_variant, lambda ready: set(ready) == {BEST}, what=f"{BEST} alone serves", seconds=240)
 
