@@ -81,6 +81,11 @@ def test_one_slow_replica_binds_the_whole_fleet() -> None:
     assert fleet(500.0, *ladder).replicas == {"bf16": 1, "awq": 4}
 
 
+def test_the_variant_that_serves_has_a_replica_beside_those_that_stay_of_others() -> None:
+    ladder = rung("bf16", quality=100), rung("awq", quality=98, least=1)
+    assert fleet(0.0, *ladder).replicas == {"bf16": 1, "awq": 1}
+
+
 def test_a_variant_that_keeps_every_target_comes_before_one_that_cannot() -> None:
     ladder = rung("bf16", quality=100, keeps_targets=False), rung("awq", quality=98)
     assert fleet(30.0, *ladder).variant == "awq"
@@ -182,7 +187,7 @@ def test_no_allowed_fleet_is_better_than_the_one_chosen(
     least = {one.name: one.least for one in ladder}
     fleets = [
         (one, {**least, one.name: count})
-        for one, count in itertools.product(ladder, range(65))
+        for one, count in itertools.product(ladder, range(1, 65))
         if allowed({**least, one.name: count}, ladder, bounds)
     ]
     if not fleets:

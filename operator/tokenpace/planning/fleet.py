@@ -93,13 +93,13 @@ def quality_step(quality: float) -> int:
 
 
 def _candidates(demand: float, rung: Rung, ladder: Sequence[Rung], limits: Limits) -> Iterator[Choice]:
-    """Yield the smallest fleet of this variant that is enough, or the largest allowed one if none is.
+    """Yield the smallest fleet that is enough with a replica of this variant, or the largest allowed one if none is.
 
     Replicas beyond what is enough are never worth it, though they may raise the mean quality of a mixed fleet.
     """
     others = {other.name: other.least for other in ladder if other is not rung}
     most = _most(rung, others, ladder, limits)
-    least = min(max(rung.least, limits.least - sum(others.values())), most)
+    least = min(max(rung.least, limits.least - sum(others.values()), 1), most)
     for count in range(max(least, min(most, _lower_bound(demand, rung, others))), most + 1):
         choice = _choice(demand, {**others, rung.name: count}, rung, ladder)
         if choice.enough or count == most:
