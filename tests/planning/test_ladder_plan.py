@@ -263,6 +263,12 @@ def test_a_budget_that_is_large_enough_is_spent() -> None:
     assert decided.goal["q4"] > 0
 
 
+def test_a_spent_budget_sends_no_fleet_where_no_way_leads_and_replicas_come_instead() -> None:
+    spec = ladder(Q8 | {"hourlyCost": "3"}, Q4, maxHourlyCost="3", degraded={"maxTokensPercent": 10})
+    decided, _ = watch(spec, seen(*q4s(1, OVERRUN), q4=1), 120)
+    assert decided.fleet["q4"] > 1
+
+
 def test_a_budget_is_not_spent_to_save_money() -> None:
     spec = ladder(Q8 | {"hourlyCost": "5"}, preference="Cost", degraded={"maxTokensPercent": 50})
     rich = Memory(budget=Budget(generated_tokens=1e7, degraded_tokens=0.0))

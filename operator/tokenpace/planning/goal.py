@@ -162,12 +162,13 @@ def _has_dwelt(basis: Basis) -> bool:
 
 
 def _sent_back(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
-    """Return the best variant, if the quality budget is as good as spent and quality is what wins then."""
+    """Return the best variant, if the quality budget is as good as spent, quality wins then and a way leads there."""
     best = [name for name in allowed if name not in basis.degraded]
     if base not in basis.degraded or not best or not is_limited(basis):
         return None
     choice = basis.ladder.best(basis.required, best)
-    if left_tokens(basis) > tokens_per_second(basis) * _way_back_seconds(basis, way_to(basis, choice)):
+    way = way_to(basis, choice)
+    if way is None or left_tokens(basis) > tokens_per_second(basis) * _way_back_seconds(basis, way):
         return None
     return Goal(variant=choice.variant, spent=True)
 
@@ -178,13 +179,15 @@ def _is_affordable(basis: Basis, base: str, choice: Choice, allowed: Collection[
         return True
     best = [name for name in allowed if name not in basis.degraded]
     back = way_to(basis, basis.ladder.best(basis.required, best or [base]), start=choice.replicas)
+    if back is None:
+        return False
     seconds = ENTRY_DWELLS * basis.spec.scaling.variant_dwell_seconds + _way_back_seconds(basis, back)
     return left_tokens(basis) > tokens_per_second(basis) * seconds
 
 
-def _way_back_seconds(basis: Basis, way: Sequence[Stage] | None) -> float:
+def _way_back_seconds(basis: Basis, way: Sequence[Stage]) -> float:
     window_seconds = max((reading.window_seconds for reading in basis.sight.readings), default=0.0)
-    return WAY_BACK_MARGIN * length_seconds(way or ()) + window_seconds
+    return WAY_BACK_MARGIN * length_seconds(way) + window_seconds
 
 
 def is_limited(basis: Basis) -> bool:
