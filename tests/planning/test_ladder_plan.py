@@ -132,6 +132,14 @@ def test_from_the_fastest_the_next_better_one_takes_over_though_the_best_is_not_
     assert decided.goal == {"q8": 0, "q5": 3, "q4": 0}
 
 
+@pytest.mark.parametrize("preference", ["Quality", "Cost"])
+def test_no_budget_brings_a_variant_back_that_cannot_keep_the_stream_speed(preference: str) -> None:
+    budget = {"maxTokensPercent": 50, "whenSpent": "KeepSLO"}
+    spec = ladder(slo={"stream": {"tokensPerSecond": 25}}, degraded=budget, preference=preference)
+    _, memory = watch(spec, seen(*q4s(1, reading(4.0, running=0.12)), q4=1), 300)
+    assert memory.switched_at_seconds is None
+
+
 # --- On the way
 
 

@@ -127,7 +127,8 @@ def _bettered(basis: Basis, base: str, allowed: Collection[str]) -> Goal:
     best = [name for name in known if name not in barred]
     counted = [name for name in known if name in barred and base in barred and _quality(basis, name) > least]
     found = (ladder.best(window, names) for names in (best, counted) if names)
-    choice = next((one for one in found if one.enough), None)
+    keeps_targets = ladder.most(base).keeps_targets
+    choice = next((one for one in found if one.enough and one.keeps_targets >= keeps_targets), None)
     if choice is None or choice.variant == base or not (base in barred or _is_better(basis, base, choice)):
         return Goal(variant=base)
     way = way_to(basis, choice)
