@@ -54,7 +54,8 @@ e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo
 
-soak: .venv/.synced tools cluster images ## Long runs: predicted beside measured capacity, and many switches under load
+soak: .venv/.synced tools cluster images ## Long runs: new examples for properties, predicted beside measured capacity, many switches
+	HYPOTHESIS_PROFILE=explore $(RUN) pytest -n 2 -m "$(LEVELS)"
 	$(RUN) python -m e2e.capacity q8
 	$(RUN) python -m e2e.capacity q4
 	$(RUN) python -m e2e.switches --serving llama-cpp

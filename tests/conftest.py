@@ -1,14 +1,25 @@
 import asyncio
 import copy
 import itertools
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Self
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tokenpace.api import names
 from tokenpace.cluster.client import ApiError
 from tokenpace.cluster.kinds import Kind, kind_of
+
+# The same examples in every run, on however slow a machine: a gate that draws anew fails people for others' code.
+# `HYPOTHESIS_PROFILE=explore` looks for new ones; `make soak` does.
+hypothesis_settings.register_profile(
+    "gate", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+hypothesis_settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 Fault = Callable[[str], Awaitable[None]]
 

@@ -20,6 +20,7 @@ from tests.planning.declared import (
     reading,
     serving,
 )
+from tests.planning.watching import q8, watch
 
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.estimate import FIRST_SIGHT_SECONDS
@@ -200,17 +201,14 @@ def _most_allowed(spec: LLMDeploymentSpec) -> int:
 
 
 @given(specs(), st.integers(1, 6), st.floats(0.1, 0.9), st.floats(1.0, 8.0), st.integers(1, 40))
-def test_more_demand_never_gets_fewer_replicas(
+def test_more_demand_never_asks_the_same_fleet_for_fewer_replicas(
     spec: LLMDeploymentSpec, pods: int, load: float, factor: float, ticks: int
 ) -> None:
     usual = reading(8.0, running=1.0, seconds_per_output_token=0.12, requests_per_second=load)
     fleets = []
     for one in (usual, replace(usual, requests_per_second=load * factor)):
-        memory, replicas = Memory(), pods
-        for tick in range(ticks):
-            decided, memory = plan(spec, observation(*serving(pods, one), replicas=replicas), memory, NOW + 10 * tick)
-            replicas = decided.fleet["q8"]
-        fleets.append(replicas)
+        decided, _ = watch(spec, observation(*serving(pods, one), tick=10), 10 * ticks)
+        fleets.append(q8(decided))
     assert fleets[0] <= fleets[1]
 
 
