@@ -67,7 +67,6 @@ def test_a_full_replica_teaches_what_a_replica_can_do(story: Story, figures: Fig
     figures.note("capacity of a replica: declared", declared, "tokens/s")
     figures.note("capacity of a replica: learned", story.recording.capacity_of_a_replica(), "tokens/s")
     figures.note("a full replica served", statistics.fmean(served), "tokens/s", "as clients counted")
-    story.resource.kubectl.apply(larger_than_the_demo(mode="Auto"))
 
 
 @pytest.mark.parametrize(("worth", "replicas", "leeway"), [(2.4, 3, 0), (5.25, 6, 1)])
@@ -82,6 +81,7 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
     assert math.ceil(demand / capacity) == replicas
 
     stepped_at = story.add_load(f"up-to-{replicas}", demand - sum(story.offered.values()))
+    story.resource.kubectl.apply(larger_than_the_demo(mode="Auto"))
 
     until(
         lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
