@@ -17,7 +17,7 @@ from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import throughout, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420), pytest.mark.usefixtures("unbroken")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(660), pytest.mark.usefixtures("unbroken")]
 
 MOST_REPLICAS, PROMISED = 8, 50
 BASE = 0.6
@@ -59,7 +59,7 @@ def test_a_full_replica_teaches_what_a_replica_can_do(story: Story, figures: Fig
     story.resource.kubectl.apply(larger_than_the_demo(mode="Manual"))
     crowded_at = story.add_load("crowd", CROWD * declared)
 
-    until(story.resource.source_of_speed, lambda seen: seen == "Measured", what="a full replica is seen", seconds=90)
+    until(story.resource.source_of_speed, lambda seen: seen == "Measured", what="a full replica is seen", seconds=180)
 
     story.end_load("crowd")
     loads = [story.loads[name] for name in ("base", "crowd")]
@@ -89,7 +89,7 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
             view and view.keeps(story.declared["spec"]["slo"]) and abs(story.resource.wanted_replicas() - replicas) <= 1
         ),
         what=f"for {AT_REST_SECONDS} s there are {replicas} replicas (± 1), and clients get what is promised",
-        seconds=300,
+        seconds=480,
     )
     note_reaction(story, figures, stepped_at, replicas, capacity)
 
@@ -134,7 +134,7 @@ def test_replicas_go_when_load_falls_after_the_window_and_without_swinging(story
     window = timedelta(seconds=story.declared["spec"]["scaling"]["scaleDown"]["stabilizationWindowSeconds"])
     fell_at = story.end_load("back")
 
-    story.resource.until_replicas(1, seconds=240)
+    story.resource.until_replicas(1, seconds=420)
 
     assert changes_of_direction(story.history.wanted_since(fell_at)) <= 1
     first_down_at = story.history.first_down(fell_at)

@@ -11,7 +11,7 @@ from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import throughout, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.usefixtures("unbroken")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("unbroken")]
 
 BEST, FAST = "q8", "q4"
 LOAD = 1.9
@@ -28,7 +28,7 @@ def story(operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
     with told(LLMDeployment(namespace, "chat"), changed(), operator) as begun:
         begun.resource.until_condition("Ready", "True", seconds=START_SECONDS)
         begun.add_load("load", LOAD * begun.recording.capacity_of_a_replica())
-        begun.resource.until_ready({FAST: 1}, seconds=120)
+        begun.resource.until_ready({FAST: 1}, seconds=240)
         yield begun
 
 
@@ -36,9 +36,9 @@ def test_a_spent_quality_budget_brings_the_best_variant_back_where_quality_is_ke
     budget = {"maxTokensPercent": BUDGET_PERCENT, "whenSpent": "KeepQuality"}
     story.resource.kubectl.apply(changed(degraded=budget))
 
-    story.resource.until_ready({BEST: 1}, seconds=120)
+    story.resource.until_ready({BEST: 1}, seconds=240)
 
-    until(decision_reason(story), lambda reason: reason == "BudgetSpent", what="the budget is named", seconds=90)
+    until(decision_reason(story), lambda reason: reason == "BudgetSpent", what="the budget is named", seconds=180)
     throughout(story.resource.ready_by_variant, lambda ready: ready == {BEST: 1}, what="quality", seconds=10)
     assert story.broken_streams() == []
 
@@ -50,7 +50,7 @@ def decision_reason(story: Story) -> Callable[[], str]:
 def test_a_spent_quality_budget_is_overdrawn_where_the_slo_is_kept(story: Story) -> None:
     story.resource.kubectl.apply(changed(degraded={"maxTokensPercent": BUDGET_PERCENT, "whenSpent": "KeepSLO"}))
 
-    story.resource.until_ready({FAST: 1}, seconds=120)
+    story.resource.until_ready({FAST: 1}, seconds=240)
 
     assert story.broken_streams() == []
 
@@ -58,7 +58,7 @@ def test_a_spent_quality_budget_is_overdrawn_where_the_slo_is_kept(story: Story)
 def test_a_variant_that_is_removed_while_it_serves_stays_until_another_one_does(story: Story) -> None:
     story.resource.kubectl.apply(changed(variants=(BEST,)))
 
-    story.resource.until_ready({BEST: 1}, seconds=120)
+    story.resource.until_ready({BEST: 1}, seconds=240)
 
     until(
         lambda: story.resource.kubectl.get("deployment", f"chat-{FAST}"),

@@ -14,7 +14,7 @@ from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.usefixtures("unbroken")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("unbroken")]
 
 VARIANT = "q8"
 LOAD = 0.5
@@ -92,7 +92,7 @@ def test_a_better_variant_whose_model_does_not_load_is_rolled_back_and_the_old_o
 
     story.resource.kubectl.apply(offered)
 
-    rolled_back = story.resource.until_condition("Progressing", "False", reason="RolledBack", seconds=240)
+    rolled_back = story.resource.until_condition("Progressing", "False", reason="RolledBack", seconds=420)
     assert "Failed to init server" in rolled_back["message"], "the engine's own last words"
     ready = story.history.ready_since(f"chat-{VARIANT}", story.loads["load"].begun_at)
     assert min(ready) >= 1
