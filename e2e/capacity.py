@@ -9,13 +9,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 from rich.console import Console
 from rich.table import Table
 
 from e2e.clients_view import ClientsView, served_when_full
-from e2e.installation import install_operator, install_prometheus, require_cluster
+from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
 from e2e.kubectl import TOOLS, Kubectl
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS, Load, start_load
@@ -103,21 +102,20 @@ def main() -> None:
     require_cluster(kubectl)
     install_prometheus(kubectl)
     operator = install_operator(kubectl)
-    namespace = f"capacity-{uuid4().hex[:6]}"
-    kubectl("create", "namespace", namespace)
-    resource = LLMDeployment(kubectl.within(namespace), "chat")
-    resource.kubectl.apply(manifest("chat", variants=(flags.variant,), scaling={"mode": "Manual"}))
-    resource.until_condition("Ready", "True", seconds=START_SECONDS)
-    runs: list[Run] = []
-    with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:
-        offered(resource, "first", 8, 30)
-        until(lambda: resource.status()["variants"][0].get("learned"), bool, what="something is learned", seconds=90)
-        for number in range(1, flags.runs + 1):
-            runs.append(measure(resource, recorded, number))
-            console.print(f"{number} of {flags.runs}")
+    with throwaway_namespace(kubectl, "capacity") as namespace:
+        resource = LLMDeployment(namespace, "chat")
+        resource.kubectl.apply(manifest("chat", variants=(flags.variant,), scaling={"mode": "Manual"}))
+        resource.until_condition("Ready", "True", seconds=START_SECONDS)
+        runs: list[Run] = []
+        with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:
+            offered(resource, "first", 8, 30)
+            until(
+                lambda: resource.status()["variants"][0].get("learned"), bool, what="something is learned", seconds=90
+            )
+            for number in range(1, flags.runs + 1):
+                runs.append(measure(resource, recorded, number))
+                console.print(f"{number} of {flags.runs}")
     console.print(table(runs))
-    resource.kubectl("delete", "llmdeployments", "--all")
-    kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 if __name__ == "__main__":

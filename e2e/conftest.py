@@ -1,11 +1,10 @@
 from collections.abc import Generator, Iterator
-from uuid import uuid4
 
 import pytest
 
 from e2e.failures import BROKEN_AT, keep
 from e2e.figures import Figures
-from e2e.installation import install_operator, install_prometheus, require_cluster
+from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
 from e2e.kubectl import Kubectl
 from e2e.running_operator import RunningOperator
 
@@ -45,12 +44,8 @@ def operator(cluster: Kubectl) -> RunningOperator:
 def namespace(request: pytest.FixtureRequest, cluster: Kubectl) -> Iterator[Kubectl]:
     """A namespace of its own for each module; the next module does not wait until it is gone."""
     promise = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    name = f"e2e-{promise}-{uuid4().hex[:6]}"
-    cluster("create", "namespace", name)
-    yield cluster.within(name)
-    # First, because Kubernetes takes minutes over a namespace whose pods have a long grace period.
-    cluster.within(name)("delete", "llmdeployments", "--all")
-    cluster("delete", "namespace", name, "--wait=false")
+    with throwaway_namespace(cluster, f"e2e-{promise}") as made:
+        yield made
 
 
 @pytest.fixture

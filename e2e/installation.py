@@ -2,6 +2,9 @@
 
 import shlex
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
 
 from e2e.images import built_image
 from e2e.kubectl import ENVIRONMENT, ROOT, Kubectl, KubectlError
@@ -57,3 +60,16 @@ def install_operator(kubectl: Kubectl, *, image: str | None = None) -> RunningOp
     if done.returncode != 0:
         raise RuntimeError(f"{shlex.join(command)}\n{done.stderr.strip()}")
     return RunningOperator(kubectl.within(NAMESPACE))
+
+
+@contextmanager
+def throwaway_namespace(kubectl: Kubectl, purpose: str) -> Iterator[Kubectl]:
+    """Give a namespace of its own; at the end it goes with all it holds, and nobody waits for that."""
+    name = f"{purpose}-{uuid4().hex[:6]}"
+    kubectl("create", "namespace", name)
+    try:
+        yield kubectl.within(name)
+    finally:
+        # First, because Kubernetes takes minutes over a namespace whose pods have a long grace period.
+        kubectl.within(name)("delete", "llmdeployments", "--all")
+        kubectl("delete", "namespace", name, "--wait=false")

@@ -4,13 +4,13 @@ import argparse
 import itertools
 import statistics
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from rich.console import Console
 
-from e2e.installation import install_operator, install_prometheus, require_cluster
+from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
 from e2e.kubectl import Kubectl
 from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployment, manifest
+from e2e.running_operator import RunningOperator
 from e2e.story import told
 
 SWITCHES = 10
@@ -28,14 +28,19 @@ def main() -> None:
     parser.add_argument("--switches", type=int, default=SWITCHES)
     parser.add_argument("--serving", choices=FILES, default="llama-cpp")
     flags = parser.parse_args()
-    file, keep_alive = FILES[flags.serving]
     kubectl, console = Kubectl(), Console(width=110)
     require_cluster(kubectl)
     install_prometheus(kubectl)
     operator = install_operator(kubectl)
-    namespace = f"switches-{uuid4().hex[:6]}"
-    kubectl("create", "namespace", namespace)
-    resource = LLMDeployment(kubectl.within(namespace), "chat")
+    with throwaway_namespace(kubectl, "switches") as namespace:
+        switch_and_tell(LLMDeployment(namespace, "chat"), operator, console, flags)
+
+
+def switch_and_tell(
+    resource: LLMDeployment, operator: RunningOperator, console: Console, flags: argparse.Namespace
+) -> None:
+    """Put load on a fleet of two and send it to and fro."""
+    file, keep_alive = FILES[flags.serving]
 
     def on(variant: str) -> None:
         """Ask for one variant, as a person would."""
@@ -69,8 +74,6 @@ def main() -> None:
     )
     for line in broken:
         console.print(line)
-    resource.kubectl("delete", "llmdeployments", "--all")
-    kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 if __name__ == "__main__":

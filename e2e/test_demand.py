@@ -15,7 +15,7 @@ from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 from e2e.replica_history import changes_of_direction
 from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
-from e2e.waiting import throughout, until
+from e2e.waiting import seconds_since, throughout, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(660), pytest.mark.usefixtures("unbroken")]
 
@@ -141,7 +141,3 @@ def test_replicas_go_when_load_falls_after_the_window_and_without_swinging(story
     assert first_down_at - fell_at >= window
     figures.note("load falls to first replica less", (first_down_at - fell_at).total_seconds(), "s")
     figures.note("load falls to the last one", seconds_since(fell_at), "s")
-
-
-def seconds_since(moment: datetime) -> float:
-    return (datetime.now(UTC) - moment).total_seconds()

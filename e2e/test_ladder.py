@@ -5,7 +5,6 @@ No client tries anything twice, so that a single request that is refused or cut 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployme
 from e2e.replica_history import changes_of_direction
 from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
-from e2e.waiting import until
+from e2e.waiting import seconds_since, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -93,7 +92,3 @@ def test_when_load_falls_the_fleet_returns_to_the_best_variant_without_swinging(
     figures.note(f"{up}load falls to the last pod of {FAST} gone", seconds_since(fell_at), "s")
     assert changes_of_direction(story.history.ready_since(f"{story.resource.name}-{FAST}", fell_at)) <= 1
     assert story.broken_streams() == []
-
-
-def seconds_since(moment: datetime) -> float:
-    return (datetime.now(UTC) - moment).total_seconds()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 Seen = TypeVar("Seen")
@@ -35,3 +36,8 @@ def throughout(look: Callable[[], Seen], accept: Callable[[Seen], object], *, wh
         if not accept(seen):
             raise AssertionError(f"{what} did not hold after {elapsed:.0f} of {seconds:g} s; seen: {seen!r}")
         time.sleep(1.0)
+
+
+def seconds_since(moment: datetime) -> float:
+    """Return how long ago a moment was."""
+    return (datetime.now(UTC) - moment).total_seconds()
