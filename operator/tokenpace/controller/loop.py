@@ -95,7 +95,7 @@ class Loop:
         self._metrics = metrics
         self._wall_clock = wall_clock
         self._monotonic = monotonic
-        self.mirrors = Mirrors(client, on_change=self._on_change)
+        self.mirrors = Mirrors(client, on_change=self._on_change, namespaces=settings.namespaces)
         self._scale_targets = ScaleTargetReader(client)
         self._canaries = Canaries(on_result=self._on_canary)
         self._reporter = Reporter(
