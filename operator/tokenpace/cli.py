@@ -1,8 +1,11 @@
-"""The command line: `tokenpace run | render | explain | crd`."""
+"""The command line: `tokenpace run | render | status | explain | import | crd`, also as `kubectl tokenpace`."""
 
 import asyncio
+import json
 import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +13,14 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
+from rich.live import Live
 
 from tokenpace.api.schema import crd_yaml
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
-from tokenpace.controller.lookup import LookupFailedError, look_up
+from tokenpace.controller.lookup import LookupFailedError, look_up, look_up_all
 from tokenpace.controller.manifest import ManifestError
+from tokenpace.controller.overview import Line, as_json, line, overview
 from tokenpace.controller.render import render
 from tokenpace.controller.settings import Settings
 from tokenpace.telemetry import logs
@@ -51,6 +56,55 @@ def render_manifest(
         typer.echo(f"tokenpace render: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
+
+
+class Output(StrEnum):
+    """What a command prints."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+_WATCH_SECONDS = 2.0
+"""How often `status --watch` looks again: as often as `watch` does."""
+_PLAIN_WIDTH = 400
+"""Columns where no terminal has any: more than the longest names need, so that nothing is cut."""
+
+
+@app.command("status")
+def print_status(
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Their namespace. Default: that of the current context.")
+    ] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Those of every namespace.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds.")] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="A table, or JSON for programs.")] = Output.TABLE,
+) -> None:
+    """Show what every LLMDeployment runs, what is asked of it and whether it keeps its promise."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+
+    async def look(show: Callable[[Sequence[Line]], None]) -> None:
+        while True:
+            show([line(one) for one in await look_up_all(namespace, everywhere=everywhere)])
+            if not watch:
+                return
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    try:
+        if output is Output.JSON:
+            asyncio.run(look(lambda lines: typer.echo(json.dumps(as_json(lines)))))
+        elif watch and console.is_terminal:
+            with Live(console=console, auto_refresh=False) as live:
+                asyncio.run(look(lambda lines: live.update(overview(lines), refresh=True)))
+        else:
+            asyncio.run(look(lambda lines: console.print(overview(lines))))
+    except LookupFailedError as error:
+        typer.echo(f"tokenpace status: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        return  # how a watch ends
 
 
 @app.command("explain")

@@ -1,5 +1,7 @@
-"""One LLMDeployment, read for a person at the command line."""
+"""LLMDeployments, read for a person at the command line."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from kubernetes.aio.config import ConfigException
@@ -18,17 +20,44 @@ async def look_up(name: str, namespace: str | None) -> Object:
     Raises:
         LookupFailedError: no cluster is configured, it does not answer, or there is no such resource.
     """
+    async with _connected(namespace) as (client, here):
+        try:
+            return await client.get(LLM_DEPLOYMENTS, here, name)
+        except ApiError as error:
+            if (error.status, error.reason) == (HTTPStatus.NOT_FOUND, "NotFound"):
+                cure = "another namespace is chosen with -n, and `kubectl get llmdeployments -A` lists them all"
+                raise LookupFailedError(f"there is no LLMDeployment {name} in namespace {here}; {cure}") from error
+            raise
+
+
+async def look_up_all(namespace: str | None, *, everywhere: bool) -> list[Object]:
+    """Return the LLMDeployments of one namespace, chosen as by `look_up`, or of all of them.
+
+    Raises:
+        LookupFailedError: no cluster is configured, it does not answer, or it does not know LLMDeployments.
+    """
+    async with _connected(namespace) as (client, here):
+        try:
+            pages = client.list_pages(LLM_DEPLOYMENTS, namespace=None if everywhere else here)
+            return [one async for page in pages for one in page["items"]]
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                cure = "install the chart, or `tokenpace crd | kubectl apply --server-side -f -`"
+                raise LookupFailedError(f"this cluster knows no LLMDeployments; {cure}") from error
+            raise
+
+
+@asynccontextmanager
+async def _connected(namespace: str | None) -> AsyncIterator[tuple[ApiClient, str]]:
+    """Connect, and tell which namespace is meant."""
     try:
-        namespace = namespace or namespace_from_environment()
+        here = namespace or namespace_from_environment()
         client = await ApiClient.from_environment()
     except (ConfigException, OSError) as error:
         raise LookupFailedError(f"no cluster is configured ({error}); set KUBECONFIG") from error
     try:
-        return await client.get(LLM_DEPLOYMENTS, namespace, name)
+        yield client, here
     except ApiError as error:
-        if (error.status, error.reason) == (HTTPStatus.NOT_FOUND, "NotFound"):
-            cure = "another namespace is chosen with -n, and `kubectl get llmdeployments -A` lists them all"
-            raise LookupFailedError(f"there is no LLMDeployment {name} in namespace {namespace}; {cure}") from error
         raise LookupFailedError(str(error)) from error
     finally:
         await client.close()
