@@ -142,6 +142,18 @@ def test_status_of_a_cluster_that_cannot_be_read_is_an_error_and_no_traceback(mo
     assert (result.exit_code, result.stdout, "no cluster is configured" in result.stderr) == (1, "", True)
 
 
+def test_import_prints_an_llmdeployment_for_a_scaled_object() -> None:
+    scaled = {"metadata": {"name": "chat"}, "spec": {"scaleTargetRef": {"name": "vllm-chat"}}}
+    text = yaml.safe_dump({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", **scaled})
+    result = RUNNER.invoke(app, ["import", "scaledobject", "-"], input=text)
+    assert (result.exit_code, yaml.safe_load(result.stdout)["spec"]["scaling"]["mode"]) == (0, "Advisory")
+
+
+def test_import_of_something_else_is_an_error_and_no_traceback() -> None:
+    result = RUNNER.invoke(app, ["import", "scaledobject", "-"], input="kind: Pod")
+    assert (result.exit_code, result.stdout, "holds no ScaledObject" in result.stderr) == (1, "", True)
+
+
 def test_run_names_the_setting_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENPACE_TICK_SECONDS", "soon")
     result = RUNNER.invoke(app, ["run"])

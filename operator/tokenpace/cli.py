@@ -22,6 +22,7 @@ from tokenpace.controller.lookup import LookupFailedError, look_up, look_up_all
 from tokenpace.controller.manifest import ManifestError
 from tokenpace.controller.overview import Line, as_json, line, overview
 from tokenpace.controller.render import render
+from tokenpace.controller.scaled_object import import_scaled_objects
 from tokenpace.controller.settings import Settings
 from tokenpace.telemetry import logs
 
@@ -31,6 +32,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+import_app = typer.Typer(help="Turn what another autoscaler was told into an LLMDeployment.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
 
 
 @app.command("run")
@@ -50,8 +55,7 @@ def render_manifest(
 ) -> None:
     """Print the objects that the operator would apply for a manifest. Needs no cluster."""
     try:
-        text = sys.stdin.read() if str(manifest) == "-" else manifest.read_text(encoding="utf-8")
-        documents = render(text)
+        documents = render(_read(manifest))
     except (OSError, ManifestError) as error:
         typer.echo(f"tokenpace render: {error}", err=True)
         raise typer.Exit(1) from error
@@ -123,7 +127,24 @@ def explain_resource(
         raise typer.Exit(1) from error
 
 
+@import_app.command("scaledobject")
+def import_scaled_object(
+    manifest: Annotated[Path, typer.Argument(help="File with KEDA ScaledObjects; - reads standard input.")],
+) -> None:
+    """Print an LLMDeployment in mode Advisory for a ScaledObject on an LLM. Comments say what does not carry over."""
+    try:
+        imported = import_scaled_objects(_read(manifest))
+    except (OSError, ValueError, ManifestError) as error:
+        typer.echo(f"tokenpace import scaledobject: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo("---\n".join(one.text() for one in imported), nl=False)
+
+
 @app.command("crd")
 def print_crd() -> None:
     """Print the CustomResourceDefinition."""
     typer.echo(crd_yaml(), nl=False)
+
+
+def _read(manifest: Path) -> str:
+    return sys.stdin.read() if str(manifest) == "-" else manifest.read_text(encoding="utf-8")
