@@ -67,6 +67,11 @@ def test_crd_prints_what_is_committed() -> None:
     assert RUNNER.invoke(app, ["crd"]).stdout == crd_yaml()
 
 
+def test_the_reference_of_the_fields_is_what_is_committed() -> None:
+    """`make crd` writes it."""
+    assert RUNNER.invoke(app, ["crd", "--reference"]).stdout == (ROOT / "docs" / "reference.md").read_text()
+
+
 def test_explain_prints_what_is_said_of_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = yaml.safe_load(EXAMPLES[0].read_text())["spec"]
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
+from tokenpace.api.reference import reference as field_reference
 from tokenpace.api.schema import crd_yaml
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
@@ -141,9 +142,11 @@ def import_scaled_object(
 
 
 @app.command("crd")
-def print_crd() -> None:
+def print_crd(
+    reference: Annotated[bool, typer.Option("--reference", help="Print its fields as a page in Markdown.")] = False,
+) -> None:
     """Print the CustomResourceDefinition."""
-    typer.echo(crd_yaml(), nl=False)
+    typer.echo(field_reference() if reference else crd_yaml(), nl=False)
 
 
 def _read(manifest: Path) -> str:
