@@ -70,6 +70,15 @@ async def test_without_a_cluster_it_is_said_how_one_is_named(monkeypatch: pytest
         await look_up("chat", None)
 
 
+async def test_nothing_that_a_terminal_obeys_is_shown_to_a_person(cluster: Any, resource: Any) -> None:
+    """A condition's message quotes a pod, and a pod may say anything."""
+    message = "Failed:\x1b[2J\x1b]0;owned\x07\nall is well \u2603"
+    cluster.objects[LLM_DEPLOYMENTS, "shop", "chat"] = {**resource, "status": {"conditions": [{"message": message}]}}
+    for found in (await look_up("chat", None), *await look_up_all(None, everywhere=True)):
+        (shown,) = (one["message"] for one in found["status"]["conditions"])
+        assert shown == "Failed:\ufffd[2J\ufffd]0;owned\ufffd\nall is well \u2603"
+
+
 @pytest.fixture
 def two(cluster: Any, resource: Any) -> Any:
     """The cluster with a second LLMDeployment, in namespace lab."""

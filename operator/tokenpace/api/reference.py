@@ -8,8 +8,8 @@ from tokenpace.api.schema import custom_resource_definition
 
 _HEAD = f"""# Fields of an {names.KIND}
 
-Generated from the schema of `{names.API_VERSION}` by `tokenpace crd --reference`; `kubectl explain` says the same. A field in bold
-must be there. `[]` is each element of a list, `{{}}` each value of a map.
+Generated from the schema of `{names.API_VERSION}` by `tokenpace crd --reference`; `kubectl explain` says the same.
+A field in bold must be there. `[]` is each element of a list, `{{}}` each value of a map.
 """
 _BOUNDS = (
     ("minimum", "at least {}"),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 from kubernetes.aio.config import ConfigException
 
@@ -22,12 +23,13 @@ async def look_up(name: str, namespace: str | None) -> Object:
     """
     async with _connected(namespace) as (client, here):
         try:
-            return await client.get(LLM_DEPLOYMENTS, here, name)
+            found: Object = _printable(await client.get(LLM_DEPLOYMENTS, here, name))
         except ApiError as error:
             if (error.status, error.reason) == (HTTPStatus.NOT_FOUND, "NotFound"):
                 cure = "another namespace is chosen with -n, and `kubectl get llmdeployments -A` lists them all"
                 raise LookupFailedError(f"there is no LLMDeployment {name} in namespace {here}; {cure}") from error
             raise
+        return found
 
 
 async def look_up_all(namespace: str | None, *, everywhere: bool) -> list[Object]:
@@ -39,12 +41,23 @@ async def look_up_all(namespace: str | None, *, everywhere: bool) -> list[Object
     async with _connected(namespace) as (client, here):
         try:
             pages = client.list_pages(LLM_DEPLOYMENTS, namespace=None if everywhere else here)
-            return [one async for page in pages for one in page["items"]]
+            return [_printable(one) async for page in pages for one in page["items"]]
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 cure = "install the chart, or `tokenpace crd | kubectl apply --server-side -f -`"
                 raise LookupFailedError(f"this cluster knows no LLMDeployments; {cure}") from error
             raise
+
+
+def _printable(value: Any) -> Any:
+    """Return a value without what a terminal obeys: messages quote pods, and a pod may say anything."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_printable(inner) for inner in value]
+    if isinstance(value, str):
+        return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in value)
+    return value
 
 
 @asynccontextmanager
