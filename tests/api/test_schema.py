@@ -61,6 +61,7 @@ def test_everything_is_bounded_because_the_cost_of_rules_is_estimated_from_bound
 def test_every_list_says_how_two_owners_share_it() -> None:
     lists = {path: node.get("x-kubernetes-list-type") for path, node in NODES.items() if node.get("type") == "array"}
     assert lists == {
+        ".spec.scaling.schedules": "map",
         ".spec.variants": "map",
         ".spec.variants[].engine.args": "atomic",
         ".spec.variants[].engine.env": "map",

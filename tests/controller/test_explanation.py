@@ -223,3 +223,19 @@ def test_how_long_ago_is_told_in_the_largest_unit(decided: str, age: str) -> Non
     decision = RESOURCE["status"]["lastDecision"] | {"time": f"2026-11-23T{decided}Z"}
     lines = printed(with_status(lastDecision=decision))
     assert any(line.endswith(f"{decided} UTC, {age} ago") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        (("0 8 * * *", "0 18 * * *"), ["Schedule office is active: replicas at least 4."]),
+        (("0 18 * * *", "0 8 * * *"), []),
+        (("0 25 * * *", "0 8 * * *"), []),
+    ],
+    ids=["at its hours", "at other hours", "where it names no time"],
+)
+def test_a_schedule_that_holds_is_told(hours: tuple[str, str], told: list[str]) -> None:
+    resource = copy.deepcopy(RESOURCE)
+    start, end = hours
+    resource["spec"]["scaling"]["schedules"] = [{"name": "office", "start": start, "end": end, "minReplicas": 4}]
+    assert [line for line in printed(resource) if line.startswith("Schedule")] == told

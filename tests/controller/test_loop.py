@@ -1,5 +1,6 @@
 """One tick: what it does to the cluster, and that nothing that fails for one resource touches another."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,23 @@ async def test_a_new_resource_gets_its_objects_and_one_replica(operator: Operato
     await operator.ticks()
     kinds = {key[0] for key in operator.fake.objects}
     assert (kinds >= {DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS}, operator.replicas()) == (True, 1)
+
+
+@pytest.mark.parametrize(("hour", "replicas"), [(12, 3), (20, 1)])
+async def test_a_schedule_holds_at_its_hours(operator: Operator, resource: Any, hour: int, replicas: int) -> None:
+    office = {"name": "office", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 3}
+    declare(operator.fake, resource)["spec"]["scaling"] = {"schedules": [office]}
+    operator.loop._wall_clock = datetime(2026, 11, 23, hour, tzinfo=UTC).timestamp
+    await operator.ticks()
+    assert operator.replicas() == replicas
+
+
+async def test_a_schedule_that_names_no_time_is_told(operator: Operator, resource: Any) -> None:
+    office = {"name": "office", "start": "0 25 * * *", "end": "0 18 * * *", "minReplicas": 3}
+    declare(operator.fake, resource)["spec"]["scaling"] = {"schedules": [office]}
+    await operator.ticks()
+    ready = operator.condition("Ready")
+    assert (ready["reason"], "schedules[office].start" in ready["message"]) == ("InvalidSpec", True)
 
 
 async def test_a_second_tick_changes_nothing_more(operator: Operator, resource: Any) -> None:

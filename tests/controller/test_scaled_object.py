@@ -92,6 +92,21 @@ def test_what_does_not_carry_over_is_told(field: dict[str, Any], told: str) -> N
     assert any(told in point for point in imported(**field).left_out)
 
 
+def test_a_cron_trigger_becomes_a_schedule() -> None:
+    said = {"timezone": "Europe/Berlin", "start": "0 8 * * mon-fri", "end": "0 18 * * mon-fri", "desiredReplicas": "9"}
+    one = imported(triggers=[{"type": "cron", "metadata": said}])
+    assert one.manifest["spec"]["scaling"]["schedules"] == [
+        {
+            "name": "cron-1",
+            "start": "0 8 * * MON-FRI",
+            "end": "0 18 * * MON-FRI",
+            "timeZone": "Europe/Berlin",
+            "minReplicas": 4,
+        }
+    ]
+    assert one.left_out == ()
+
+
 def test_bounds_stay_within_what_an_llmdeployment_may_have() -> None:
     scaling = spec(minReplicaCount=0, maxReplicaCount=500)["scaling"]
     assert (scaling["minReplicas"], scaling["maxReplicas"]) == (1, 64)

@@ -5,7 +5,35 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tokenpace.api.fields import ApiModel, DecimalString, DnsLabel, Integer, Replicas, Rule, Seconds, rules
+from tokenpace.api.fields import (
+    LIST_MAP_BY_NAME,
+    ApiModel,
+    DecimalString,
+    DnsLabel,
+    Integer,
+    Matches,
+    Replicas,
+    Rule,
+    Seconds,
+    rules,
+)
+
+Cron = Annotated[
+    str,
+    StringConstraints(min_length=9, max_length=64),
+    Matches(
+        r"[-0-9*/,A-Z]+( [-0-9*/,A-Z]+){4}",
+        "must be five fields of cron, in capitals where they are words, for example `0 8 * * MON-FRI`",
+    ),
+]
+TimeZone = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Matches(
+        r"[A-Za-z][-+A-Za-z0-9_]*(/[A-Za-z][-+A-Za-z0-9_]*)*",
+        "must be a name of the IANA time zone database, for example `Europe/Berlin`",
+    ),
+]
 
 
 class Mode(StrEnum):
@@ -59,6 +87,35 @@ class DegradedBudget(ApiModel):
     )
 
 
+class Schedule(ApiModel):
+    """Hours at which more is kept ready than load asks for."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "has(self.minReplicas) || has(self.readyTokensPerSecond)",
+                "must have at least one of `minReplicas` and `readyTokensPerSecond`",
+            )
+        )
+    )
+
+    name: Annotated[DnsLabel, StringConstraints(max_length=20)] = Field(description="Name of the schedule.")
+    start: Cron = Field(
+        description="When it begins, as a cron expression: minute, hour, day of the month, month, day of the week. "
+        "Pods are ordered then; they serve a lead time later."
+    )
+    end: Cron = Field(description="When it ends, as a cron expression.")
+    time_zone: TimeZone = Field(default="Etc/UTC", description="Time zone of `start` and `end`.")
+    min_replicas: Replicas | None = Field(
+        default=None,
+        description="Fewest replicas of all variants together, where it is more than `scaling.minReplicas`.",
+    )
+    ready_tokens_per_second: Annotated[Integer, Field(ge=1, le=100_000_000)] | None = Field(
+        default=None,
+        description="Generation capacity that is always ready, where it is more than `slo.readyTokensPerSecond`.",
+    )
+
+
 class Scaling(ApiModel):
     """How the fleet may change."""
 
@@ -79,6 +136,12 @@ class Scaling(ApiModel):
                 "self.minReplicas > 0 || has(self.scaleToZeroAfterSeconds) || self.mode == 'Manual'",
                 "`minReplicas` may be 0 only when `scaleToZeroAfterSeconds` says after how long nothing may run",
                 ".minReplicas",
+            ),
+            Rule(
+                "!has(self.schedules)"
+                " || self.schedules.all(s, !has(s.minReplicas) || s.minReplicas <= self.maxReplicas)",
+                "`minReplicas` of every schedule must be less than or equal to `maxReplicas`",
+                ".schedules",
             ),
         )
     )
@@ -116,6 +179,12 @@ class Scaling(ApiModel):
         "need a gateway in front that does it.",
     )
     scale_down: ScaleDown = Field(default_factory=ScaleDown)
+    schedules: tuple[Schedule, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Hours at which more is kept ready. Of several that are active the most holds.",
+        json_schema_extra=LIST_MAP_BY_NAME,
+    )
     variant_dwell_seconds: Seconds = Field(default=300, description="Least time between two switches of variant.")
     scale_to_zero_after_seconds: Seconds | None = Field(
         default=None, description="Idle time after which nothing runs. When absent: never."

@@ -4,7 +4,7 @@ from pydantic import ConfigDict, Field
 
 from tokenpace.api.fields import LIST_MAP_BY_NAME, ApiModel, Replicas, Rule, rules
 from tokenpace.api.model_source import Model
-from tokenpace.api.scaling import Balancing, DegradedBudget, Mode, Preference, ScaleDown, Scaling, WhenSpent
+from tokenpace.api.scaling import Balancing, DegradedBudget, Mode, Preference, ScaleDown, Scaling, Schedule, WhenSpent
 from tokenpace.api.slo import SLO, FirstTokenTarget, StreamTarget, Traffic
 from tokenpace.api.variant import (
     Engine,
@@ -32,6 +32,7 @@ __all__ = [
     "ScaleDown",
     "ScaleTargetRef",
     "Scaling",
+    "Schedule",
     "StreamTarget",
     "Traffic",
     "Variant",

@@ -28,6 +28,7 @@ from tokenpace.api.status import (
 )
 from tokenpace.api.variant import Variant
 from tokenpace.controller.manifest import ManifestError, parse_spec
+from tokenpace.planning.schedules import is_active, schedule_problems
 
 _GOOD_WHEN_TRUE = frozenset(
     {ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_MET, ConditionType.SLO_FEASIBLE}
@@ -46,7 +47,7 @@ def explanation(resource: Mapping[str, Any], now: datetime) -> RenderableType:
     """
     spec, status = parse_spec(resource), _status_of(resource)
     sections: Iterable[tuple[str, list[RenderableType]]] = (
-        ("Why this fleet", list(_decision(status, now))),
+        ("Why this fleet", [*_decision(status, now), *_hours(spec, now)]),
         ("Tokens per second", [_speeds(spec, status)]),
         ("Ladder", [_ladder(spec, status, now), *_setbacks(status, now), *_below_the_best(spec, status)]),
         ("Worth knowing", [_bullet(_told(one)) for one in status.conditions if _is_worth_a_word(one)]),
@@ -86,6 +87,17 @@ def _decision(status: LLMDeploymentStatus, now: datetime) -> Iterator[Renderable
         yield Text(f"{decision.reason}: {decision.message}")
     if status.switched_at is not None:
         yield Text(f"Last switch between variants: {_moment(status.switched_at)}, {_age(status.switched_at, now)} ago.")
+
+
+def _hours(spec: LLMDeploymentSpec, now: datetime) -> Iterator[RenderableType]:
+    for schedule in spec.scaling.schedules:
+        if not any(schedule_problems([schedule])) and is_active(schedule, now):
+            asked = {
+                "replicas at least": schedule.min_replicas,
+                "tokens/s always ready": schedule.ready_tokens_per_second,
+            }
+            told = ", ".join(f"{text} {number}" for text, number in asked.items() if number is not None)
+            yield Text(f"Schedule {schedule.name} is active: {told}.")
 
 
 def _speeds(spec: LLMDeploymentSpec, status: LLMDeploymentStatus) -> RenderableType:

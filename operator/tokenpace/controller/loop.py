@@ -35,6 +35,7 @@ from tokenpace.controller.settings import Settings
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.plan import plan
+from tokenpace.planning.schedules import in_force
 from tokenpace.probing.outcome import Outcome as CanaryOutcome
 from tokenpace.probing.outcome import Unknown
 from tokenpace.prometheus.client import Prometheus
@@ -203,7 +204,7 @@ class Loop:
         uid, status = resource["metadata"]["uid"], _status_of(resource)
         try:
             declared = parse_spec(resource)
-            spec = runnable_spec(declared)
+            spec = in_force(runnable_spec(declared), self._wall_clock())
         except ManifestError as error:
             self._memories.pop(uid, None)  # what it was before says nothing about what it will be when it is mended
             await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(error)))

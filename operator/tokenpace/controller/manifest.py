@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.support import runnable_variants, servable_variants, unsupported_fields
 from tokenpace.engines.registry import problems
+from tokenpace.planning.schedules import schedule_problems
 
 
 class ManifestError(Exception):
@@ -31,11 +32,13 @@ def runnable_spec(spec: LLMDeploymentSpec) -> LLMDeploymentSpec:
     """Return the spec with only the variants that this version can run.
 
     Raises:
-        ManifestError: there is none, or the engine of one cannot run it.
+        ManifestError: there is none, the engine of one cannot run it, or a schedule names no time.
     """
     if not servable_variants(spec):
         needed = "none that `scaling.variant` and `slo.minQuality` allow has a supported engine and `maxReplicas` > 0"
         raise ManifestError(" ".join((f"spec.variants: {needed}.", *map(str, unsupported_fields(spec)))))
+    if unclear := "; ".join(schedule_problems(spec.scaling.schedules)):
+        raise ManifestError(unclear)
     runnable = runnable_variants(spec)
     if found := [problem for variant in runnable for problem in problems(spec, variant)]:
         raise ManifestError("; ".join(f"{problem.field}: {problem.message}" for problem in found))

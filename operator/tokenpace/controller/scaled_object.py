@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from tokenpace.api import names
 from tokenpace.api.resource import LLMDeployment
-from tokenpace.api.scaling import Scaling
+from tokenpace.api.scaling import Scaling, Schedule
 from tokenpace.api.variant import EngineType
 from tokenpace.controller.manifest import ManifestError
+from tokenpace.planning.schedules import schedule_problems
 
 _DEFAULT_MOST_REPLICAS = 100
 """KEDA's own."""
@@ -90,12 +91,15 @@ def _imported(scaled: Mapping[str, Any]) -> Imported:
     name, given = _legal_name(str(metadata.get("name", ""))), str(target.get("name", ""))
     down = _part(spec, *_BEHAVIOR.split("."), "scaleDown")
     window = _count(down, "stabilizationWindowSeconds", Scaling().scale_down.stabilization_window_seconds)
-    scaling = {
+    bound = min(max(most, fewest, 1), _MOST_REPLICAS)
+    scaling: dict[str, Any] = {
         "mode": "Advisory",
-        "minReplicas": min(max(fewest, 1), _MOST_REPLICAS),
-        "maxReplicas": min(max(most, fewest, 1), _MOST_REPLICAS),
+        "minReplicas": min(max(fewest, 1), bound),
+        "maxReplicas": bound,
         "scaleDown": {"stabilizationWindowSeconds": min(window, _LONGEST_STABILIZATION_SECONDS)},
     }
+    if schedules := _schedules(triggers, bound):
+        scaling["schedules"] = schedules
     manifest = {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -137,7 +141,8 @@ def _left_out(
     scaled: Mapping[str, Any], spec: Mapping[str, Any], triggers: list[dict[str, Any]], scaling: Mapping[str, Any]
 ) -> Iterator[str]:
     for trigger in triggers:
-        yield _trigger(trigger)
+        if _schedule(trigger, "cron", _MOST_REPLICAS) is None:
+            yield _trigger(trigger)
     if _count(spec, "minReplicaCount", 0) == 0 or "idleReplicaCount" in spec:
         yield "scaling to zero: not supported yet; one replica stays."
     if _count(spec, "maxReplicaCount", _DEFAULT_MOST_REPLICAS) > scaling["maxReplicas"]:
@@ -151,10 +156,35 @@ def _left_out(
             yield f"annotation {annotation}: here it is {names.PAUSED_ANNOTATION}."
 
 
+def _schedules(triggers: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    found = (_schedule(trigger, f"cron-{number}", most) for number, trigger in enumerate(triggers, start=1))
+    return [schedule for schedule in found if schedule is not None]
+
+
+def _schedule(trigger: Mapping[str, Any], name: str, most: int) -> dict[str, Any] | None:
+    """Return a cron trigger as a schedule; None for another trigger, and for one that is no schedule here."""
+    said = _part(trigger, "metadata")
+    replicas = str(said.get("desiredReplicas", ""))
+    if trigger.get("type") != "cron" or not replicas.isdecimal():
+        return None
+    schedule = {
+        "name": name,
+        "start": str(said.get("start", "")).upper(),
+        "end": str(said.get("end", "")).upper(),
+        "timeZone": str(said.get("timezone", "")),
+        "minReplicas": min(int(replicas), most),
+    }
+    try:
+        problems = schedule_problems((Schedule.model_validate(schedule),))
+    except ValidationError:
+        return None
+    return None if any(problems) else schedule
+
+
 def _trigger(trigger: Mapping[str, Any]) -> str:
     kind, metadata = trigger.get("type", "unknown"), _part(trigger, "metadata")
     if kind == "cron":
-        return "trigger cron: schedules are not supported yet; slo.readyTokensPerSecond is ready all day."
+        return "trigger cron: needs start, end, timezone and desiredReplicas as `scaling.schedules` takes them."
     at = f" at {metadata['threshold']}" if "threshold" in metadata else ""
     return f"trigger {kind}{at}: there are no thresholds; demand and capacity are measured. {metadata.get('query', '')}"
 
