@@ -110,10 +110,10 @@ def note_reaction(story: Story, figures: Figures, stepped_at: datetime, replicas
 
 def test_nothing_scales_down_without_prometheus_while_load_drops_and_rises(story: Story, cluster: Kubectl) -> None:
     prometheus = cluster.within(PROMETHEUS_NAMESPACE)
-    before, capacity = story.resource.wanted_replicas(), story.recording.capacity_of_a_replica()
-    gone_at = datetime.now(UTC)
+    capacity = story.recording.capacity_of_a_replica()
     prometheus("scale", "deployment/prometheus", "--replicas=0")
     story.resource.until_condition("MetricsAvailable", "False", seconds=60)
+    before, gone_at = story.resource.wanted_replicas(), datetime.now(UTC)
 
     story.end_load("up-to-6")
     story.end_load("up-to-3")
