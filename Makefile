@@ -65,6 +65,7 @@ benchmark: .venv/.synced ## Figures for docs/benchmarks.md
 	$(RUN) python -m benchmarks.mirror
 	$(RUN) python -m benchmarks.planning
 
-crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart
+crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart, and the reference of its fields
 	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml
 	cp crds/tokenpace.dev_llmdeployments.yaml charts/tokenpace/files/
+	$(RUN) tokenpace crd --reference > docs/reference.md

@@ -30,7 +30,7 @@ def install_prometheus(kubectl: Kubectl) -> None:
 
 
 def helm_command(image: str | None = None) -> list[str]:
-    """Return the command that installs or upgrades the chart: windows are short, everything else as delivered.
+    """Return the command that installs or upgrades the chart: one operator, short windows, else as delivered.
 
     ``image`` is the operator's; by default the one that was built last.
     """
@@ -38,6 +38,7 @@ def helm_command(image: str | None = None) -> list[str]:
     values = {
         "image.repository": repository,
         "image.tag": tag,
+        "replicas": "1",  # scenarios kill the one that works, and read its log
         "tickSeconds": "2",
         "prometheus.url": f"http://prometheus.{PROMETHEUS_NAMESPACE}:9090",
         "prometheus.windowSeconds": "10",

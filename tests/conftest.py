@@ -2,7 +2,7 @@ import asyncio
 import copy
 import itertools
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, Self
 
 import pytest
@@ -73,6 +73,16 @@ class FakeApiServer:
             return {"items": [one for one in bodies if one["metadata"].get("labels", {}).items() >= wanted.items()]}
 
         return list((await self._call(f"list {kind.plural}", listed))["items"])
+
+    async def list_pages(self, kind: Kind, *, namespace: str | None = None) -> AsyncGenerator[dict[str, Any]]:
+        """Give every object a page of its own."""
+        for key, body in [*self.objects.items()]:
+            if key[0] == kind and namespace in (None, key[1]):
+
+                async def listed(body: dict[str, Any] = body) -> dict[str, Any]:
+                    return {"items": [body]}
+
+                yield await self._call(f"list {kind.plural}", listed)
 
     async def create(self, body: dict[str, Any]) -> dict[str, Any]:
         async def created() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The commands, as a person runs them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,11 @@ def test_crd_prints_what_is_committed() -> None:
     assert RUNNER.invoke(app, ["crd"]).stdout == crd_yaml()
 
 
+def test_the_reference_of_the_fields_is_what_is_committed() -> None:
+    """`make crd` writes it."""
+    assert RUNNER.invoke(app, ["crd", "--reference"]).stdout == (ROOT / "docs" / "reference.md").read_text()
+
+
 def test_explain_prints_what_is_said_of_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = yaml.safe_load(EXAMPLES[0].read_text())["spec"]
 
@@ -84,6 +90,73 @@ def test_explain_of_a_resource_that_is_not_there_is_an_error_and_no_traceback(mo
     monkeypatch.setattr("tokenpace.cli.look_up", missing)
     result = RUNNER.invoke(app, ["explain", "chat"])
     assert (result.exit_code, result.stdout, "no LLMDeployment chat" in result.stderr) == (1, "", True)
+
+
+@pytest.fixture
+def one_in_the_cluster(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, bool]]:
+    """A cluster with one LLMDeployment; the list says what was asked of it."""
+    asked: list[tuple[str | None, bool]] = []
+
+    async def found(namespace: str | None, *, everywhere: bool) -> list[dict[str, Any]]:
+        asked.append((namespace, everywhere))
+        return [{"metadata": {"name": "chat", "namespace": "shop"}, "spec": {"slo": {}}}]
+
+    monkeypatch.setattr("tokenpace.cli.look_up_all", found)
+    return asked
+
+
+def test_status_prints_a_plain_table_where_no_person_looks(one_in_the_cluster: Any) -> None:
+    result = RUNNER.invoke(app, ["status", "-n", "shop"])
+    heading, row = result.stdout.splitlines()
+    assert (result.exit_code, heading.split()[:2], row.split()[:2]) == (0, ["NAMESPACE", "NAME"], ["shop", "chat"])
+    assert "\x1b" not in result.stdout
+    assert one_in_the_cluster == [("shop", False)]
+
+
+def test_status_cuts_nothing_where_no_person_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def long(*_: object, **__: object) -> list[dict[str, Any]]:
+        return [{"metadata": {"name": "a" * 40, "namespace": "b" * 63}, "spec": {"slo": {}}}]
+
+    monkeypatch.setattr("tokenpace.cli.look_up_all", long)
+    row = RUNNER.invoke(app, ["status"]).stdout.splitlines()[1].split()
+    assert row[:2] == ["b" * 63, "a" * 40]
+
+
+def test_status_prints_json_for_programs(one_in_the_cluster: Any) -> None:
+    result = RUNNER.invoke(app, ["status", "--all-namespaces", "-o", "json"])
+    assert json.loads(result.stdout)["items"][0]["name"] == "chat"
+    assert one_in_the_cluster == [(None, True)]
+
+
+def test_status_looks_again_until_it_is_interrupted(one_in_the_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupt_the_third(_: float) -> None:
+        if len(one_in_the_cluster) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tokenpace.cli.asyncio.sleep", interrupt_the_third)
+    result = RUNNER.invoke(app, ["status", "--watch"])
+    assert (result.exit_code, result.stdout.count("chat")) == (0, 3)
+
+
+def test_status_of_a_cluster_that_cannot_be_read_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreadable(*_: object, **__: object) -> list[dict[str, Any]]:
+        raise LookupFailedError("no cluster is configured")
+
+    monkeypatch.setattr("tokenpace.cli.look_up_all", unreadable)
+    result = RUNNER.invoke(app, ["status"])
+    assert (result.exit_code, result.stdout, "no cluster is configured" in result.stderr) == (1, "", True)
+
+
+def test_import_prints_an_llmdeployment_for_a_scaled_object() -> None:
+    scaled = {"metadata": {"name": "chat"}, "spec": {"scaleTargetRef": {"name": "vllm-chat"}}}
+    text = yaml.safe_dump({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", **scaled})
+    result = RUNNER.invoke(app, ["import", "scaledobject", "-"], input=text)
+    assert (result.exit_code, yaml.safe_load(result.stdout)["spec"]["scaling"]["mode"]) == (0, "Advisory")
+
+
+def test_import_of_something_else_is_an_error_and_no_traceback() -> None:
+    result = RUNNER.invoke(app, ["import", "scaledobject", "-"], input="kind: Pod")
+    assert (result.exit_code, result.stdout, "holds no ScaledObject" in result.stderr) == (1, "", True)
 
 
 def test_run_names_the_setting_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,11 @@
-"""The command line: `tokenpace run | render | explain | crd`."""
+"""The command line: `tokenpace run | render | status | explain | import | crd`, also as `kubectl tokenpace`."""
 
 import asyncio
+import json
 import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +13,17 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
+from rich.live import Live
 
+from tokenpace.api.reference import reference as field_reference
 from tokenpace.api.schema import crd_yaml
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
-from tokenpace.controller.lookup import LookupFailedError, look_up
+from tokenpace.controller.lookup import LookupFailedError, look_up, look_up_all
 from tokenpace.controller.manifest import ManifestError
+from tokenpace.controller.overview import Line, as_json, line, overview
 from tokenpace.controller.render import render
+from tokenpace.controller.scaled_object import import_scaled_objects
 from tokenpace.controller.settings import Settings
 from tokenpace.telemetry import logs
 
@@ -26,6 +33,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+import_app = typer.Typer(help="Turn what another autoscaler was told into an LLMDeployment.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
 
 
 @app.command("run")
@@ -45,12 +56,60 @@ def render_manifest(
 ) -> None:
     """Print the objects that the operator would apply for a manifest. Needs no cluster."""
     try:
-        text = sys.stdin.read() if str(manifest) == "-" else manifest.read_text(encoding="utf-8")
-        documents = render(text)
+        documents = render(_read(manifest))
     except (OSError, ManifestError) as error:
         typer.echo(f"tokenpace render: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
+
+
+class Output(StrEnum):
+    """What a command prints."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+_WATCH_SECONDS = 2.0
+"""How often `status --watch` looks again: as often as `watch` does."""
+_PLAIN_WIDTH = 400
+"""Columns where no terminal has any: more than the longest names need, so that nothing is cut."""
+
+
+@app.command("status")
+def print_status(
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Their namespace. Default: that of the current context.")
+    ] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Those of every namespace.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds.")] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="A table, or JSON for programs.")] = Output.TABLE,
+) -> None:
+    """Show what every LLMDeployment runs, what is asked of it and whether it keeps its promise."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+
+    async def look(show: Callable[[Sequence[Line]], None]) -> None:
+        while True:
+            show([line(one) for one in await look_up_all(namespace, everywhere=everywhere)])
+            if not watch:
+                return
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    try:
+        if output is Output.JSON:
+            asyncio.run(look(lambda lines: typer.echo(json.dumps(as_json(lines)))))
+        elif watch and console.is_terminal:
+            with Live(console=console, auto_refresh=False) as live:
+                asyncio.run(look(lambda lines: live.update(overview(lines), refresh=True)))
+        else:
+            asyncio.run(look(lambda lines: console.print(overview(lines))))
+    except LookupFailedError as error:
+        typer.echo(f"tokenpace status: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        return  # how a watch ends
 
 
 @app.command("explain")
@@ -69,7 +128,26 @@ def explain_resource(
         raise typer.Exit(1) from error
 
 
+@import_app.command("scaledobject")
+def import_scaled_object(
+    manifest: Annotated[Path, typer.Argument(help="File with KEDA ScaledObjects; - reads standard input.")],
+) -> None:
+    """Print an LLMDeployment in mode Advisory for a ScaledObject on an LLM. Comments say what does not carry over."""
+    try:
+        imported = import_scaled_objects(_read(manifest))
+    except (OSError, ValueError, ManifestError) as error:
+        typer.echo(f"tokenpace import scaledobject: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo("---\n".join(one.text() for one in imported), nl=False)
+
+
 @app.command("crd")
-def print_crd() -> None:
+def print_crd(
+    reference: Annotated[bool, typer.Option("--reference", help="Print its fields as a page in Markdown.")] = False,
+) -> None:
     """Print the CustomResourceDefinition."""
-    typer.echo(crd_yaml(), nl=False)
+    typer.echo(field_reference() if reference else crd_yaml(), nl=False)
+
+
+def _read(manifest: Path) -> str:
+    return sys.stdin.read() if str(manifest) == "-" else manifest.read_text(encoding="utf-8")

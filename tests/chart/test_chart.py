@@ -1,44 +1,21 @@
 """The chart: what it renders, what it refuses, and that it agrees with the operator that it installs."""
 
 import json
-import subprocess
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.chart.rendering import CHART, EVERYTHING, ROOT, container, helm, objects, of_kind, only, template
 
 from tokenpace.controller.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts" / "tokenpace"
 CRD = "tokenpace.dev_llmdeployments.yaml"
 
 needs_tools = pytest.mark.apiserver
 """helm comes with the cluster's tools; what it renders needs no cluster."""
-
-
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    program = ROOT / ".tools" / "bin" / "helm"
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-
-
-def template(values: dict[str, Any] | None = None, release: str = "tokenpace") -> subprocess.CompletedProcess[str]:
-    sets = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
-    return helm("template", release, str(CHART), "--namespace=somewhere", *sets)
-
-
-def rendered(values: dict[str, Any] | None = None, release: str = "tokenpace") -> dict[str, dict[str, Any]]:
-    """Render the chart and return its objects by kind; no kind appears in it twice but those of RBAC."""
-    done = template(values, release)
-    assert done.returncode == 0, done.stderr
-    return {one["kind"]: one for one in yaml.safe_load_all(done.stdout) if one}
-
-
-def container(values: dict[str, Any] | None = None) -> dict[str, Any]:
-    (only,) = rendered(values)["Deployment"]["spec"]["template"]["spec"]["containers"]
-    assert isinstance(only, dict)
-    return only
 
 
 @pytest.fixture
@@ -58,77 +35,63 @@ def test_the_chart_holds_the_generated_crd_byte_for_byte() -> None:
     assert (CHART / "files" / CRD).read_bytes() == (ROOT / "crds" / CRD).read_bytes()
 
 
+def test_every_value_stands_in_the_schema_and_nothing_else_does() -> None:
+    """So that the schema refuses what is misspelt, and nothing that is documented."""
+
+    def paths(value: Any, schema: dict[str, Any], path: str = "") -> tuple[set[str], set[str]]:
+        if "properties" not in schema:
+            return set(), set()
+        assert schema.get("additionalProperties") is False, f"{path or 'the top'} takes unknown keys"
+        known, valued = {f"{path}.{key}" for key in schema["properties"]}, {f"{path}.{key}" for key in value}
+        for key in schema["properties"].keys() & value.keys():
+            inner = paths(value[key], schema["properties"][key], f"{path}.{key}")
+            known, valued = known | inner[0], valued | inner[1]
+        return known, valued
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    known, valued = paths(yaml.safe_load((CHART / "values.yaml").read_text()), schema)
+    assert known - {".global"} == valued
+
+
 @needs_tools
 def test_lint_finds_nothing_even_when_strict() -> None:
-    done = helm("lint", "--strict", str(CHART))
+    done = helm("lint", "--strict", str(CHART), *(f"--set={key}=true" for key in EVERYTHING))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_tools
-def test_the_defaults_render_one_operator_with_its_roles_and_the_crd() -> None:
-    assert set(rendered()) == {
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "CustomResourceDefinition",
-        "Deployment",
-        "Role",
-        "RoleBinding",
-        "ServiceAccount",
+def test_the_defaults_render_the_operator_with_its_roles_its_policy_and_the_crd() -> None:
+    assert Counter(one["kind"] for one in objects()) == {
+        "ClusterRole": 3,
+        "ClusterRoleBinding": 1,
+        "CustomResourceDefinition": 1,
+        "Deployment": 1,
+        "Pod": 1,
+        "PodDisruptionBudget": 1,
+        "Role": 1,
+        "RoleBinding": 1,
+        "ServiceAccount": 1,
+        "ValidatingAdmissionPolicy": 1,
+        "ValidatingAdmissionPolicyBinding": 1,
     }
 
 
 @needs_tools
 def test_the_crd_stays_when_the_chart_is_removed() -> None:
     """Removing it would remove every LLMDeployment, and with them every model that serves."""
-    assert rendered()["CustomResourceDefinition"]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert only("CustomResourceDefinition")["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
 @needs_tools
 def test_the_crd_can_be_left_to_somebody_else() -> None:
-    assert "CustomResourceDefinition" not in rendered({"crds.enabled": False})
-
-
-@needs_tools
-def test_the_roles_can_be_left_to_somebody_else() -> None:
-    assert not {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"} & set(rendered({"rbac.create": False}))
-
-
-@needs_tools
-def test_the_roles_may_not_read_secrets_and_have_no_wildcards() -> None:
-    for rule in (*rendered()["ClusterRole"]["rules"], *rendered()["Role"]["rules"]):
-        assert not {"*", "secrets", "configmaps"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
-
-
-@needs_tools
-def test_of_workloads_that_exist_already_only_the_size_may_be_touched() -> None:
-    groups = [{"apiGroup": "leaderworkerset.x-k8s.io", "resource": "leaderworkersets"}]
-    rules = rendered({"rbac.scaleTargets": groups})["ClusterRole"]["rules"]
-    sizes = {
-        (*rule["apiGroups"], resource): rule["verbs"]
-        for rule in rules
-        for resource in rule["resources"]
-        if resource.endswith("/scale")
-    }
-    assert sizes == {
-        ("apps", "deployments/scale"): ["get", "patch"],
-        ("apps", "statefulsets/scale"): ["get", "patch"],
-        ("leaderworkerset.x-k8s.io", "leaderworkersets/scale"): ["get", "patch"],
-    }
-    assert not {"statefulsets", "leaderworkersets"} & {resource for rule in rules for resource in rule["resources"]}
-
-
-@needs_tools
-def test_the_role_may_touch_only_the_lease_that_the_operator_is_told_to_take(installed_settings: Any) -> None:
-    lease = installed_settings().lease
-    objects = rendered()
-    (named,) = (rule for rule in objects["Role"]["rules"] if "resourceNames" in rule)
-    assert named["resourceNames"] == [lease.name]
+    assert of_kind("CustomResourceDefinition", {"crds.enabled": False}) == []
 
 
 @needs_tools
 def test_the_operator_understands_the_defaults_as_they_are_written(installed_settings: Any) -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     settings = installed_settings()
+    assert settings.namespaces == ()
     assert settings.tick_seconds == values["tickSeconds"]
     assert settings.log_level == values["log"]["level"]
     assert settings.prometheus.window_seconds == values["prometheus"]["windowSeconds"]
@@ -144,42 +107,145 @@ def test_matchers_and_files_reach_the_operator_whole(installed_settings: Any) ->
 
 
 @needs_tools
-def test_the_operator_runs_with_the_least_that_a_pod_can_have() -> None:
-    pod = rendered()["Deployment"]["spec"]["template"]["spec"]
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container()["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
+def test_the_namespaces_reach_the_operator(installed_settings: Any) -> None:
+    assert installed_settings({"watchNamespaces": ["shop", "lab"]}).namespaces == ("shop", "lab")
+
+
+@needs_tools
+def test_two_operators_stand_beside_one_another_and_one_stays_while_nodes_are_drained() -> None:
+    assert only("Deployment")["spec"]["replicas"] == 2
+    assert only("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+@needs_tools
+def test_a_single_operator_blocks_no_drain() -> None:
+    assert of_kind("PodDisruptionBudget", {"replicas": 1}) == []
+
+
+@needs_tools
+def test_every_pod_of_the_chart_meets_the_restricted_pod_security_standard() -> None:
+    pods = [only("Deployment")["spec"]["template"]["spec"], only("Pod")["spec"]]
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for one in pod["containers"]:
+            assert one["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+@needs_tools
+def test_an_image_by_digest_needs_no_tag() -> None:
+    digest = f"sha256:{'a' * 64}"
+    image = container({"image.digest": digest, "image.tag": "1.2.3", "image.repository": "here/tokenpace"})["image"]
+    assert image == f"here/tokenpace@{digest}"
+
+
+PLACEMENT: dict[str, Any] = {
+    "nodeSelector": {"pool": "system"},
+    "tolerations": [{"key": "system", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+    "priorityClassName": "system-cluster-critical",
+    "imagePullSecrets": [{"name": "registry"}],
+}
+
+
+@needs_tools
+def test_the_pod_goes_where_the_values_say() -> None:
+    pod = only("Deployment", PLACEMENT)["spec"]["template"]["spec"]
+    assert {key: pod[key] for key in PLACEMENT} == PLACEMENT
+
+
+@needs_tools
+def test_labels_are_added_to_every_object_and_to_nobody_elses_definition() -> None:
+    for one in objects(EVERYTHING | {"commonLabels": {"team": "platform"}}):
+        labels = one["metadata"].get("labels", {})
+        assert (labels.get("team") == "platform") == (one["kind"] != "CustomResourceDefinition"), one["kind"]
+
+
+@needs_tools
+def test_the_selector_of_the_operator_is_the_one_that_it_was_first_installed_with() -> None:
+    """It can never change: an upgrade that did would be refused."""
+    assert only("Deployment", {"commonLabels": {"team": "platform"}})["spec"]["selector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "tokenpace",
+        "app.kubernetes.io/instance": "tokenpace",
+        "app.kubernetes.io/component": "operator",
     }
 
 
 @needs_tools
 def test_two_releases_share_no_name_of_the_whole_cluster() -> None:
-    assert rendered(release="blue")["ClusterRole"]["metadata"]["name"] == "blue-tokenpace"
-    assert rendered(release="tokenpace-green")["ClusterRole"]["metadata"]["name"] == "tokenpace-green"
+    def cluster_names(release: str) -> set[str]:
+        found = objects(release=release)
+        return {one["metadata"]["name"] for one in found if "namespace" not in one["metadata"]} - {
+            "llmdeployments.tokenpace.dev"
+        }
+
+    assert "blue-tokenpace" in cluster_names("blue")
+    assert cluster_names("blue").isdisjoint(cluster_names("tokenpace-green"))
 
 
 @needs_tools
 def test_the_longest_release_name_still_gives_legal_names() -> None:
-    name = rendered(release="r" * 53)["Deployment"]["metadata"]["name"]
+    name = only("Deployment", release="r" * 53)["metadata"]["name"]
     assert len(name) <= 63
     assert name[-1].isalnum()
+
+
+@needs_tools
+def test_the_network_policy_lets_the_operator_out_to_the_prometheus_that_it_reads() -> None:
+    def ports(url: str) -> set[int]:
+        rules = only("NetworkPolicy", {"networkPolicy.enabled": True, "prometheus.url": url})["spec"]["egress"]
+        return {port["port"] for rule in rules for port in rule.get("ports", ())}
+
+    assert ports("http://prometheus.monitoring:9090") == {53, 443, 6443, 9090}
+    assert ports("http://prometheus/base") == {53, 443, 6443, 80}
+    assert ports("https://prometheus:10902/base") == {53, 443, 6443, 10902}
+
+
+@needs_tools
+def test_helm_test_asks_with_the_operators_own_account_for_what_it_may_read() -> None:
+    assert only("Pod")["spec"]["containers"][0]["args"] == ["status", "--all-namespaces"]
+    namespaced = only("Pod", {"watchNamespaces": ["shop", "lab"]})
+    assert namespaced["spec"]["containers"][0]["args"] == ["status", "--namespace", "shop"]
+    assert namespaced["spec"]["serviceAccountName"] == only("ServiceAccount")["metadata"]["name"]
+
+
+def test_every_value_is_used_by_some_template() -> None:
+    """A value without effect is worse than none."""
+    templates = "".join(path.read_text() for path in Path(CHART, "templates").rglob("*") if path.is_file())
+    used = set(re.findall(r"\.Values\.(\w+)", templates))
+    assert used == set(yaml.safe_load((CHART / "values.yaml").read_text()))
 
 
 MISTAKES: list[tuple[str, Any, str]] = [
     ("tickSecond", 5, "tickSecond"),
     ("tickSeconds", 0, "/tickSeconds"),
     ("tickSeconds", "often", "/tickSeconds"),
+    ("replicas", 0, "/replicas"),
     ("log.level", "LOUD", "/log/level"),
     ("prometheus.url", "prometheus:9090", "/prometheus/url"),
     ("prometheus.windowSeconds", 1, "/prometheus/windowSeconds"),
     ("prometheus.podLabel", "pod-name", "/prometheus/podLabel"),
     ("prometheus.extraMatchers", {"cluster": 1}, "/prometheus/extraMatchers/cluster"),
     ("image.pullPolicy", "Sometimes", "/image/pullPolicy"),
+    ("image.digest", "latest", "/image/digest"),
     ("crds.enabled", "yes", "/crds/enabled"),
+    ("crds.keep", False, "keep"),
+    ("watchNamespaces", "shop", "/watchNamespaces"),
+    ("watchNamespaces", ["*"], "/watchNamespaces/0"),
+    ("watchNamespaces", ["shop", "shop"], "/watchNamespaces"),
     ("tolerations", {"key": "gpu"}, "/tolerations"),
+    ("nodeSelector", {"pool": 1}, "/nodeSelector/pool"),
+    ("imagePullSecrets", ["registry"], "/imagePullSecrets/0"),
+    ("extraEnv", [{"value": "1"}], "/extraEnv/0"),
+    ("podMonitor.interval", "often", "/podMonitor/interval"),
+    ("prometheusRule.runbookUrl", "runbooks.md", "/prometheusRule/runbookUrl"),
+    ("networkPolicy.apiServerPorts", [], "/networkPolicy/apiServerPorts"),
     ("rbac.scaleTargets", [{"apiGroup": "*", "resource": "things"}], "/rbac/scaleTargets/0/apiGroup"),
     ("rbac.scaleTargets", [{"apiGroup": "", "resource": "things/status"}], "/rbac/scaleTargets/0/resource"),
     ("rbac.scaleTargets", [{"apiGroup": "apps"}], "/rbac/scaleTargets/0"),
@@ -192,18 +258,3 @@ def test_a_mistake_in_the_values_is_refused_by_its_name(value: str, mistake: Any
     done = template({value: mistake})
     assert done.returncode != 0
     assert named in done.stderr
-
-
-@needs_tools
-def test_a_real_api_server_takes_everything_the_chart_renders() -> None:
-    kubectl = ROOT / ".tools" / "bin" / "kubectl"
-    manifests = helm("template", "dry-run", str(CHART), "--namespace=default").stdout
-    done = subprocess.run(
-        [kubectl, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename=-"],
-        input=manifests,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr

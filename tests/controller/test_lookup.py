@@ -1,4 +1,4 @@
-"""One LLMDeployment, read for a person."""
+"""LLMDeployments, read for a person."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kubernetes.aio.config import ConfigException
 from tokenpace.cluster.client import ApiError
 from tokenpace.cluster.kinds import LLM_DEPLOYMENTS
 from tokenpace.controller import lookup
-from tokenpace.controller.lookup import LookupFailedError, look_up
+from tokenpace.controller.lookup import LookupFailedError, look_up, look_up_all
 
 
 @pytest.fixture
@@ -68,3 +68,38 @@ async def test_without_a_cluster_it_is_said_how_one_is_named(monkeypatch: pytest
     monkeypatch.setattr(lookup, "namespace_from_environment", none)
     with pytest.raises(LookupFailedError, match="KUBECONFIG"):
         await look_up("chat", None)
+
+
+async def test_nothing_that_a_terminal_obeys_is_shown_to_a_person(cluster: Any, resource: Any) -> None:
+    """A condition's message quotes a pod, and a pod may say anything."""
+    message = "Failed:\x1b[2J\x1b]0;owned\x07\nall is well \u2603"
+    cluster.objects[LLM_DEPLOYMENTS, "shop", "chat"] = {**resource, "status": {"conditions": [{"message": message}]}}
+    for found in (await look_up("chat", None), *await look_up_all(None, everywhere=True)):
+        (shown,) = (one["message"] for one in found["status"]["conditions"])
+        assert shown == "Failed:\ufffd[2J\ufffd]0;owned\ufffd\nall is well \u2603"
+
+
+@pytest.fixture
+def two(cluster: Any, resource: Any) -> Any:
+    """The cluster with a second LLMDeployment, in namespace lab."""
+    cluster.objects[LLM_DEPLOYMENTS, "lab", "draft"] = {**resource, "metadata": {"namespace": "lab", "name": "draft"}}
+    return cluster
+
+
+async def test_all_are_those_of_the_namespace_that_is_meant(two: Any) -> None:
+    assert [one["metadata"]["name"] for one in await look_up_all(None, everywhere=False)] == ["chat"]
+    assert two.calls[-1] == "close"
+
+
+async def test_everywhere_is_every_namespace(two: Any) -> None:
+    assert {one["metadata"]["name"] for one in await look_up_all(None, everywhere=True)} == {"chat", "draft"}
+    assert two.calls[-1] == "close"
+
+
+async def test_a_cluster_without_the_definition_is_told_with_the_cure(cluster: Any) -> None:
+    async def refuse(_: str) -> None:
+        raise ApiError(404, "NotFound", "the server could not find the requested resource")
+
+    cluster.before = refuse
+    with pytest.raises(LookupFailedError, match="knows no LLMDeployments; install the chart"):
+        await look_up_all(None, everywhere=True)

@@ -151,7 +151,8 @@ async def serve(settings: Settings) -> None:
     await kopf.operator(
         registry=registry,
         settings=kopf.OperatorSettings(),
-        clusterwide=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
         standalone=True,
         stop_flag=process.ended,
         liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",

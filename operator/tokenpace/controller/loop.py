@@ -29,7 +29,7 @@ from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_sp
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.observe import observe
 from tokenpace.controller.recollection import keep, recall
-from tokenpace.controller.report import Facts, Refusal, build_status, ready_by_variant, refusals_of, unserved_status
+from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
 from tokenpace.planning.decision import Plan
@@ -95,7 +95,7 @@ class Loop:
         self._metrics = metrics
         self._wall_clock = wall_clock
         self._monotonic = monotonic
-        self.mirrors = Mirrors(client, on_change=self._on_change)
+        self.mirrors = Mirrors(client, on_change=self._on_change, namespaces=settings.namespaces)
         self._scale_targets = ScaleTargetReader(client)
         self._canaries = Canaries(on_result=self._on_canary)
         self._reporter = Reporter(
@@ -176,7 +176,8 @@ class Loop:
         found = await asyncio.gather(*(self._guarded(resource, self._read(resource)) for resource in resources))
         readables = [one for one in found if one is not None]
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
-        answer = await self._prometheus.sample(engines)
+        with self._metrics.query_seconds.time():
+            answer = await self._prometheus.sample(engines)
         self._note(answer.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
         decided = await asyncio.gather(
@@ -291,9 +292,9 @@ class Loop:
             outdated=outdated_variants(one.resource, one.spec, pins),
             hands_off=one.hands_off,
         )
-        await self._report(one, facts, scalings(outcomes, made.message), now)
+        status = await self._report(one, facts, scalings(outcomes, made.message), now)
         failures = {name: setback.failures for name, setback in memory.setbacks.items()}
-        return Decided(metadata["namespace"], metadata["name"], made, ready_by_variant(observation), failures)
+        return Decided(metadata["namespace"], metadata["name"], one.declared, status, made, failures)
 
     def _ask(self, one: Readable, holdings: Holdings, made: Plan) -> None:
         """Let the pods be asked for a generation that the plan wants to see, unless nothing may be touched."""
@@ -301,13 +302,16 @@ class Loop:
         present = {pod["metadata"]["uid"] for pod in holdings.pods}
         self._canaries.ask(one.uid, present, questions(one.spec, holdings.pods, wanted))
 
-    async def _report(self, one: Readable, facts: Facts, scaled: tuple[Happening, ...], now: float) -> None:
-        """Write what is to be told, and count the switches in it."""
+    async def _report(
+        self, one: Readable, facts: Facts, scaled: tuple[Happening, ...], now: float
+    ) -> LLMDeploymentStatus:
+        """Write what is to be told, count the switches in it, and return it."""
         status = build_status(facts, one.status, now)
         switched = switching(one.status, status)
         for happening in switched:
             self._metrics.switches.labels(result=happening.reason).inc()
         await self._reporter.report(one.resource, status, (*switched, *scaled, *turns(one.status, status)), now)
+        return status
 
     def _record(self, metadata: Mapping[str, Any], made: Plan, outcomes: tuple[Outcome, ...]) -> None:
         """Log a decision that is new with every number it rests on, and count what was done and what failed."""

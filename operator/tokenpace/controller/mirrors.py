@@ -1,13 +1,13 @@
 """The mirrors that the operator keeps, and what they hold of one LLMDeployment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tokenpace.api.names import DEPLOYMENT_LABEL
 from tokenpace.cluster.client import ApiClient
-from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, PODS, SERVICES, Object
-from tokenpace.cluster.mirror import Mirror
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, PODS, SERVICES, Kind, Object
+from tokenpace.cluster.mirror import Key, Mirror
 from tokenpace.cluster.observed import has_ended, keep_pod, owner_of_pods, pod_owner, without_managed_fields
 from tokenpace.cluster.scale_target import ScaleTargets
 
@@ -32,25 +32,50 @@ class Holdings:
         return replace(self, targets=targets, pods=made + targets.pods)
 
 
-class Mirrors:
-    """One mirror for each kind of object that a decision rests on."""
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Mirrors of one kind, one for each watched namespace, or one for all of them; read as if they were one."""
 
-    def __init__(self, client: ApiClient, on_change: Callable[[], None]) -> None:
-        self.resources = Mirror(client, LLM_DEPLOYMENTS, keep=without_managed_fields)
+    parts: tuple[Mirror, ...]
+
+    @property
+    def objects(self) -> Mapping[Key, Object]:
+        """The objects by namespace and name."""
+        return {key: stored for part in self.parts for key, stored in part.objects.items()}
+
+    def by_owner(self, owner: str) -> tuple[Object, ...]:
+        """Return the objects of one owner, by namespace and name; what it owns is in its own namespace."""
+        return tuple(stored for part in self.parts for stored in part.by_owner(owner))
+
+
+class Mirrors:
+    """One mirror for each kind of object that a decision rests on, in each watched namespace."""
+
+    def __init__(self, client: ApiClient, on_change: Callable[[], None], namespaces: Sequence[str] = ()) -> None:
+        """Describe what to copy; without namespaces, all of them."""
+        self._by_name: dict[str, Mirror] = {}
+
+        def scope(kind: Kind, **options: Any) -> Scope:
+            found = {
+                f"{kind.plural} of {namespace or 'every namespace'}": Mirror(
+                    client, kind, namespace=namespace, **options
+                )
+                for namespace in namespaces or (None,)
+            }
+            self._by_name.update(found)
+            return Scope(tuple(found.values()))
+
+        self.resources = scope(LLM_DEPLOYMENTS, keep=without_managed_fields)
+        ours: dict[str, Any] = {"label_selector": DEPLOYMENT_LABEL, "on_change": on_change}
         self._deployments, self._services, self._budgets = (
-            Mirror(client, kind, keep=without_managed_fields, label_selector=DEPLOYMENT_LABEL, on_change=on_change)
-            for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
+            scope(kind, keep=without_managed_fields, **ours) for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
         )
-        self._pods = Mirror(
-            client, PODS, keep=keep_pod, owner=pod_owner, label_selector=DEPLOYMENT_LABEL, on_change=on_change
-        )
-        self.by_name: Mapping[str, Mirror] = {
-            "LLMDeployments": self.resources,
-            "Deployments": self._deployments,
-            "Services": self._services,
-            "PodDisruptionBudgets": self._budgets,
-            "Pods": self._pods,
-        }
+        self._pods = scope(PODS, keep=keep_pod, owner=pod_owner, **ours)
+
+    @property
+    def by_name(self) -> Mapping[str, Mirror]:
+        """Every mirror, by what it copies."""
+        return self._by_name
 
     @property
     def synced(self) -> bool:

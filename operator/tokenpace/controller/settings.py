@@ -4,7 +4,7 @@ from os import getpid
 from socket import gethostname
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tokenpace.prometheus.settings import PrometheusSettings
@@ -27,6 +27,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TOKENPACE_", env_nested_delimiter="__", frozen=True)
 
+    namespaces: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")], ...] = ()
+    """Where LLMDeployments are served, as a JSON list; empty: everywhere. The others are another operator's affair."""
     tick_seconds: Annotated[float, Field(ge=0.5, le=300)] = 10.0
     """Interval of the loop."""
     liveness_ticks: Annotated[int, Field(ge=2, le=100)] = 6

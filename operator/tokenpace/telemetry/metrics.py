@@ -4,13 +4,16 @@ What is known of each LLMDeployment is collected from the last plans, not from g
 remember to delete: a resource that is gone has no series at the next scrape.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.planning.decision import Finding, Plan, Verdict
 
 _RESOURCE = ("namespace", "name")
@@ -19,14 +22,111 @@ _VERDICT_VALUES = {Verdict.TRUE: 1.0, Verdict.FALSE: 0.0}
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The last plan of one LLMDeployment and the replicas that were ready when it was made."""
+    """The last plan of one LLMDeployment, and what was reported with it."""
 
     namespace: str
     name: str
+    spec: LLMDeploymentSpec
+    status: LLMDeploymentStatus
     plan: Plan
-    ready: Mapping[str, int]
     setbacks: Mapping[str, int] = field(default_factory=dict)
     """How often in a row a variant could not take over, by variant."""
+
+    @property
+    def cost_per_hour(self) -> float | None:
+        """What the replicas that are asked for cost, in the currency of ``hourlyCost``; None where one has no cost."""
+        costs = {variant.name: variant.hourly_cost for variant in self.spec.variants}
+        total = 0.0
+        for variant in self.status.variants:
+            cost = costs.get(variant.name)
+            if variant.replicas > 0 and cost is None:
+                return None
+            total += variant.replicas * float(cost or 0)
+        return total
+
+    @property
+    def cost_per_million_tokens(self) -> float | None:
+        """What a million generated tokens cost at the speed that is served now; None while nothing is."""
+        cost, served = self.cost_per_hour, self.plan.indicators.served_tokens_per_second
+        return None if cost is None or not served else cost / (served * 3600.0) * 1e6
+
+
+_NUMBERS: tuple[tuple[str, str, Callable[[Decided], float | None]], ...] = (
+    (
+        "tokenpace_demand_tokens_per_second",
+        "Tokens per second that clients want now, the backlog included",
+        lambda one: one.plan.indicators.demand_tokens_per_second,
+    ),
+    (
+        "tokenpace_served_tokens_per_second",
+        "Tokens per second that are generated now",
+        lambda one: one.plan.indicators.served_tokens_per_second,
+    ),
+    (
+        "tokenpace_capacity_tokens_per_second",
+        "Tokens per second that the ready replicas can serve while every stream keeps its speed",
+        lambda one: one.plan.indicators.capacity_tokens_per_second,
+    ),
+    (
+        "tokenpace_stream_tokens_per_second",
+        "Tokens per second that one request sees while it is being generated",
+        lambda one: one.plan.indicators.stream_tokens_per_second,
+    ),
+    (
+        "tokenpace_slo_met",
+        "1 while the SLO is met, 0 while it is not; absent while that is unknown",
+        lambda one: _verdict(one.plan.slo_met),
+    ),
+    (
+        "tokenpace_slo_feasible",
+        "1 if some allowed fleet meets the SLO, 0 if none does; absent while that is unknown",
+        lambda one: _verdict(one.plan.slo_feasible),
+    ),
+    (
+        "tokenpace_slo_objective_ratio",
+        "Share of one-minute slots that must be good, as declared",
+        lambda one: float(one.spec.slo.objective) / 100,
+    ),
+    (
+        "tokenpace_slo_budget_remaining_ratio",
+        "Share of the error budget that is left; absent where none is kept",
+        lambda one: _ratio(one.status.slo.budget_remaining_percent if one.status.slo else None),
+    ),
+    (
+        "tokenpace_metrics_available",
+        "1 while the pods' metrics can be read, 0 while they cannot",
+        lambda one: _verdict(one.plan.metrics_available),
+    ),
+    (
+        "tokenpace_quality_ratio",
+        "Quality of the worst variant that serves, as a share of the reference; absent while none serves",
+        lambda one: _ratio(one.status.quality),
+    ),
+    (
+        "tokenpace_degraded_tokens_ratio",
+        "Share of the tokens of the objective's window that a variant below the best one generated",
+        lambda one: _ratio(one.status.degraded.tokens_percent if one.status.degraded else None),
+    ),
+    (
+        "tokenpace_cost_per_hour",
+        "Cost of the replicas that are asked for, in the currency of hourlyCost; absent where one has none",
+        lambda one: one.cost_per_hour,
+    ),
+    (
+        "tokenpace_cost_per_million_tokens",
+        "Cost of a million generated tokens at the speed that is served now; absent while nothing is",
+        lambda one: one.cost_per_million_tokens,
+    ),
+)
+"""Gauges of one number for each LLMDeployment: name, help, and where the number comes from."""
+
+
+def _verdict(finding: Finding) -> float | None:
+    return _VERDICT_VALUES.get(finding.verdict)
+
+
+def _ratio(percent: Decimal | None) -> float | None:
+    return None if percent is None else float(percent) / 100
 
 
 class FleetCollector(Collector):
@@ -41,24 +141,14 @@ class FleetCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges; a number that is not known has no sample, for it is not zero."""
-        yield from self._speeds()
-        yield from self._replicas()
-        yield from self._setbacks()
-        yield from self._verdicts()
-
-    def _speeds(self) -> Iterator[GaugeMetricFamily]:
-        for attribute, text in (
-            ("demand", "Tokens per second that clients want now, the backlog included"),
-            ("served", "Tokens per second that are generated now"),
-            ("capacity", "Tokens per second that the ready replicas can serve while every stream keeps its speed"),
-            ("stream", "Tokens per second that one request sees while it is being generated"),
-        ):
-            family = GaugeMetricFamily(f"tokenpace_{attribute}_tokens_per_second", text, labels=_RESOURCE)
+        for name, text, number in _NUMBERS:
+            family = GaugeMetricFamily(name, text, labels=_RESOURCE)
             for one in self._decided:
-                value = getattr(one.plan.indicators, f"{attribute}_tokens_per_second")
-                if value is not None:
+                if (value := number(one)) is not None:
                     family.add_metric((one.namespace, one.name), value)
             yield family
+        yield from self._replicas()
+        yield self._setbacks()
 
     def _replicas(self) -> Iterator[GaugeMetricFamily]:
         desired = GaugeMetricFamily(
@@ -70,12 +160,12 @@ class FleetCollector(Collector):
         for one in self._decided:
             for variant, replicas in one.plan.goal.items():
                 desired.add_metric((one.namespace, one.name, variant), replicas)
-            for variant in one.plan.fleet:
-                ready.add_metric((one.namespace, one.name, variant), one.ready.get(variant, 0))
+            for standing in one.status.variants:
+                ready.add_metric((one.namespace, one.name, standing.name), standing.ready)
         yield desired
         yield ready
 
-    def _setbacks(self) -> Iterator[GaugeMetricFamily]:
+    def _setbacks(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
             "tokenpace_setbacks",
             "How often in a row a variant could not take over; absent where nothing went wrong",
@@ -84,20 +174,7 @@ class FleetCollector(Collector):
         for one in self._decided:
             for variant, failures in one.setbacks.items():
                 family.add_metric((one.namespace, one.name, variant), failures)
-        yield family
-
-    def _verdicts(self) -> Iterator[GaugeMetricFamily]:
-        for attribute, text in (
-            ("slo_met", "1 while the SLO is met, 0 while it is not; absent while that is unknown"),
-            ("slo_feasible", "1 if some allowed fleet meets the SLO, 0 if none does; absent while that is unknown"),
-            ("metrics_available", "1 while the pods' metrics can be read, 0 while they cannot"),
-        ):
-            family = GaugeMetricFamily(f"tokenpace_{attribute}", text, labels=_RESOURCE)
-            for one in self._decided:
-                finding: Finding = getattr(one.plan, attribute)
-                if finding.verdict in _VERDICT_VALUES:
-                    family.add_metric((one.namespace, one.name), _VERDICT_VALUES[finding.verdict])
-            yield family
+        return family
 
 
 class OperatorMetrics:
@@ -129,6 +206,12 @@ class OperatorMetrics:
             "tokenpace_tick_duration_seconds",
             "Time that one pass of the loop takes",
             buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+            registry=self.registry,
+        )
+        self.query_seconds = Histogram(
+            "tokenpace_query_duration_seconds",
+            "Time until Prometheus has answered every query of a tick",
+            buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10),
             registry=self.registry,
         )
         self.last_tick = Gauge(
