@@ -67,6 +67,7 @@ class ScalingLimitedReason(StrEnum):
     PODS_DO_NOT_START = "PodsDoNotStart"
     NO_VARIANT = "NoVariant"
     TRAFFIC_UNBALANCED = "TrafficUnbalanced"
+    CONFLICTING_WRITER = "ConflictingWriter"
 
 
 class TrafficReason(StrEnum):

@@ -24,6 +24,7 @@ from tokenpace.cluster.objects import batch_limits, desired_objects, outdated_va
 from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
 from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
+from tokenpace.controller.disputes import Disputes, begin
 from tokenpace.controller.events import Happening, scalings, switching, turns
 from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
@@ -105,6 +106,7 @@ class Loop:
             writes_per_second=settings.status_writes_per_second,
         )
         self._memories: dict[str, Memory] = {}
+        self._disputes: dict[str, Disputes] = {}
         self._wanted = asyncio.Event()
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
         self._acted = False
@@ -148,6 +150,7 @@ class Loop:
         else:
             # What this operator remembers and shows is of no use while another one is at work.
             self._memories.clear()
+            self._disputes.clear()
             self._canaries.forget_all_but(())
             self._metrics.fleet.replace(())
         self.last_pass_monotonic_seconds = self._monotonic()
@@ -184,7 +187,7 @@ class Loop:
         )
         self._metrics.fleet.replace(one for one in decided if one is not None)
         uids = {resource["metadata"]["uid"] for resource in resources}
-        for remembered in (self._memories, self._decisions, self._failures):
+        for remembered in (self._memories, self._disputes, self._decisions, self._failures):
             _keep_only(remembered, uids)
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
@@ -261,23 +264,27 @@ class Loop:
         metadata = one.resource["metadata"]
         pins = pins_of(holdings.deployments)
         desired = desired_objects(one.resource, one.spec, pins)
+        sizes, disputes = holdings.sizes, self._disputes_of(one, holdings)
         observation = observe(
             metadata["namespace"],
             holdings,
             answer,
+            replicas=disputes.to_plan_on(sizes, now),
             hashes={**template_hashes(desired), **holdings.targets.template_hashes},
             slots=batch_limits(one.spec, desired),
             engines=_engines_of(one.spec),
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
         )
-        made, memory = plan(one.spec, observation, one.memory, now)
+        planned, memory = plan(one.spec, observation, one.memory, now)
+        made = disputes.allowed(planned, sizes, now)
         self._memories[one.uid] = memory
         self._ask(one, holdings, made)
         observed = (*holdings.deployments, *holdings.others)
         needed = difference(one.resource, desired, observed, made.fleet) + holdings.targets.actions(made.fleet)
-        actions = () if one.hands_off is not None else needed
+        actions = () if one.hands_off is not None else disputes.permitted(needed, now)
         outcomes = await execute(actions, self._client, self._lease)
+        self._disputes[one.uid] = disputes.after(planned, sizes, outcomes, now)
         self._acted = self._acted or any(outcome.result is Result.DONE for outcome in outcomes)
         self._record(metadata, made, outcomes)
         facts = Facts(
@@ -294,6 +301,15 @@ class Loop:
         await self._report(one, facts, scalings(outcomes, made.message), now)
         failures = {name: setback.failures for name, setback in memory.setbacks.items()}
         return Decided(metadata["namespace"], metadata["name"], made, ready_by_variant(observation), failures)
+
+    def _disputes_of(self, one: Readable, holdings: Holdings) -> Disputes:
+        """Return what this operator knows of other writers of a resource's objects."""
+        stance = one.hands_off or one.declared.scaling.mode
+        known = self._disputes.get(one.uid)
+        if known is not None:
+            return known.under(stance, holdings.sizes)
+        seen = one.status.observed_generation == one.resource["metadata"]["generation"]
+        return begin(stance, holdings.sizes, spec_was_seen=seen)
 
     def _ask(self, one: Readable, holdings: Holdings, made: Plan) -> None:
         """Let the pods be asked for a generation that the plan wants to see, unless nothing may be touched."""
