@@ -33,6 +33,7 @@ from tokenpace.controller.recollection import keep, recall
 from tokenpace.controller.report import Facts, Refusal, build_status, ready_by_variant, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
+from tokenpace.controller.side_by_side import SideBySide
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.plan import plan
@@ -109,6 +110,7 @@ class Loop:
         self._disputes: dict[str, Disputes] = {}
         self._wanted = asyncio.Event()
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
+        self._under_way = SideBySide()
         self._acted = False
         self._decisions: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {}
         """By resource, the last decision: logged when it changes, not at every tick."""
@@ -138,6 +140,7 @@ class Loop:
             while True:
                 await self._pass()
         finally:
+            self._under_way.cancel()
             self._canaries.forget_all_but(())  # the process would wait for those under way before it ends
 
     async def _pass(self) -> None:
@@ -149,6 +152,7 @@ class Loop:
             await self._timed_tick()
         else:
             # What this operator remembers and shows is of no use while another one is at work.
+            self._under_way.cancel()
             self._memories.clear()
             self._disputes.clear()
             self._canaries.forget_all_but(())
@@ -176,16 +180,19 @@ class Loop:
             for resource in self.mirrors.resources.objects.values()
             if "deletionTimestamp" not in resource["metadata"]
         ]
-        found = await asyncio.gather(*(self._guarded(resource, self._read(resource)) for resource in resources))
-        readables = [one for one in found if one is not None]
+        found = [(resource, self._read(resource)) for resource in resources]
+        readables = [one for _, one in found if isinstance(one, Readable)]
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
         answer = await self._prometheus.sample(engines)
         self._note(answer.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
-        decided = await asyncio.gather(
-            *(self._guarded(one.resource, self._serve_if_seen(one, answer, taken.get(one.uid))) for one in readables)
-        )
-        self._metrics.fleet.replace(one for one in decided if one is not None)
+        works = {
+            uid: self._guarded(resource, self._attend(resource, one, answer, taken))
+            for resource, one in found
+            if (uid := resource["metadata"]["uid"]) not in self._under_way
+        }
+        decided = await self._under_way.run(works, within_seconds=self._settings.tick_seconds)
+        self._metrics.fleet.replace(decided)
         uids = {resource["metadata"]["uid"] for resource in resources}
         for remembered in (self._memories, self._disputes, self._decisions, self._failures):
             _keep_only(remembered, uids)
@@ -200,18 +207,30 @@ class Loop:
             self._metrics_problem = problem
             log.warning("metrics unavailable", why=problem) if problem else log.info("metrics available again")
 
-    async def _read(self, resource: dict[str, Any]) -> Readable | None:
-        """Return the resource with its spec, or report why it cannot be run and return None."""
+    def _read(self, resource: dict[str, Any]) -> Readable | ManifestError:
+        """Return the resource with its spec, or why it cannot be run."""
         uid, status = resource["metadata"]["uid"], _status_of(resource)
         try:
             declared = parse_spec(resource)
             spec = runnable_spec(declared)
         except ManifestError as error:
             self._memories.pop(uid, None)  # what it was before says nothing about what it will be when it is mended
-            await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(error)))
-            return None
+            return error
         memory = self._memories.get(uid) or recall(status)
         return Readable(resource, declared, spec, status, memory)
+
+    async def _attend(
+        self,
+        resource: dict[str, Any],
+        one: Readable | ManifestError,
+        answer: MetricsAnswer,
+        taken: Mapping[str, ScaleTargetError],
+    ) -> Decided | None:
+        """Serve one resource, or say why not."""
+        if isinstance(one, Readable):
+            return await self._serve_if_seen(one, answer, taken.get(one.uid))
+        await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(one)))
+        return None
 
     async def _report_unserved(self, resource: dict[str, Any], why: Refusal) -> None:
         metadata, previous, now = resource["metadata"], _status_of(resource), self._wall_clock()
