@@ -126,6 +126,7 @@ class SupportReason(StrEnum):
 
     EVERYTHING_SUPPORTED = "EverythingSupported"
     FIELDS_WITHOUT_EFFECT = "FieldsWithoutEffect"
+    VARIANT_CANNOT_RUN = "VariantCannotRun"
 
 
 class EventReason(StrEnum):

@@ -26,7 +26,7 @@ from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
 from tokenpace.controller.disputes import Disputes, begin
 from tokenpace.controller.events import Happening, scalings, switching, turns
-from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
+from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.observe import observe
 from tokenpace.controller.recollection import keep, recall
@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 _STANDBY_SECONDS = 1.0
 """How often an operator that may not act yet looks again."""
+_PATIENCE_SECONDS = 60.0
+"""How long an existing workload may be unreadable before that is told: its size stays meanwhile in any case."""
 _SHORTEST_PAUSE_SECONDS = 0.5
 """Least time between two ticks, however often the loop is woken."""
 
@@ -107,6 +109,7 @@ class Loop:
             writes_per_second=settings.status_writes_per_second,
         )
         self._memories: dict[str, Memory] = {}
+        self._unreadable_since: dict[str, float] = {}
         self._disputes: dict[str, Disputes] = {}
         self._wanted = asyncio.Event()
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
@@ -194,7 +197,7 @@ class Loop:
         decided = await self._under_way.run(works, within_seconds=self._settings.tick_seconds)
         self._metrics.fleet.replace(decided)
         uids = {resource["metadata"]["uid"] for resource in resources}
-        for remembered in (self._memories, self._disputes, self._decisions, self._failures):
+        for remembered in (self._memories, self._disputes, self._unreadable_since, self._decisions, self._failures):
             _keep_only(remembered, uids)
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
@@ -207,13 +210,13 @@ class Loop:
             self._metrics_problem = problem
             log.warning("metrics unavailable", why=problem) if problem else log.info("metrics available again")
 
-    def _read(self, resource: dict[str, Any]) -> Readable | ManifestError:
+    def _read(self, resource: dict[str, Any]) -> Readable | Exception:
         """Return the resource with its spec, or why it cannot be run."""
         uid, status = resource["metadata"]["uid"], _status_of(resource)
         try:
             declared = parse_spec(resource)
-            spec = runnable_spec(declared)
-        except ManifestError as error:
+            spec = runnable_spec(declared, pins_of(self.mirrors.holdings(resource).deployments))
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told on this resource and the others go on)
             self._memories.pop(uid, None)  # what it was before says nothing about what it will be when it is mended
             return error
         memory = self._memories.get(uid) or recall(status)
@@ -222,13 +225,15 @@ class Loop:
     async def _attend(
         self,
         resource: dict[str, Any],
-        one: Readable | ManifestError,
+        one: Readable | Exception,
         answer: MetricsAnswer,
         taken: Mapping[str, ScaleTargetError],
     ) -> Decided | None:
         """Serve one resource, or say why not."""
         if isinstance(one, Readable):
             return await self._serve_if_seen(one, answer, taken.get(one.uid))
+        if not isinstance(one, ManifestError):
+            raise one
         await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(one)))
         return None
 
@@ -273,9 +278,18 @@ class Loop:
             check_names(one.spec, holdings)
             targets = await self._scale_targets.read(one.resource["metadata"]["namespace"], one.spec.variants)
         except ScaleTargetError as why:
-            await self._report_unserved(one.resource, Refusal(why.reason, str(why)))
+            if self._has_lasted(one.uid, why):
+                await self._report_unserved(one.resource, Refusal(why.reason, str(why)))
             return None
+        self._unreadable_since.pop(one.uid, None)
         return await self._serve(one, answer, holdings.with_targets(targets))
+
+    def _has_lasted(self, uid: str, why: ScaleTargetError) -> bool:
+        """Tell whether a person should know: that the API server did not answer for a moment passes by itself."""
+        if why.reason is not ReadyReason.SCALE_TARGET_UNREADABLE:
+            return True
+        now = self._monotonic()
+        return now - self._unreadable_since.setdefault(uid, now) >= _PATIENCE_SECONDS
 
     async def _serve(self, one: Readable, answer: MetricsAnswer, holdings: Holdings) -> Decided:
         """Observe, plan, act and report for one resource."""
@@ -313,6 +327,7 @@ class Loop:
             observation=observation,
             plan=made,
             kept=keep(memory),
+            problems=field_problems(one.declared),
             refusals=refusals_of(outcomes),
             outdated=outdated_variants(one.resource, one.spec, pins),
             hands_off=one.hands_off,
