@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 from tests.planning.declared import LARGE_POD, SMALL_POD, declared
-from tests.planning.simulation import CPU, GPU, Engine, Lengths, Tick, World, constant, steps
+from tests.planning.simulated_pods import CPU, GPU, Engine, Lengths
+from tests.planning.simulation import Tick, World, constant, steps
 
 from tokenpace.api.reasons import DecisionReason
 from tokenpace.api.spec import LLMDeploymentSpec
