@@ -122,8 +122,11 @@ class Rate:
     now: float
     """In the latest window alone."""
     low: float
+    """As sure as it takes to add replicas."""
     mean: float
     high: float
+    careful_low: float
+    """As sure as it takes to give up precision: `low` if lengths vary more than windows show. So is `high`."""
     counted_seconds: float
 
 
@@ -185,17 +188,22 @@ def rate(history: Sequence[Moment], shape: Shape, since_seconds: float, *, count
     if not windows:
         return None
     burst_tokens = _second_moment(windows, shape, 1.0 if counted else SECOND_MOMENT) * shape.generated_tokens
-    while unchanged := _windows_since_change(windows, burst_tokens):
+    careful_tokens = max(burst_tokens, SECOND_MOMENT * shape.generated_tokens)
+    while unchanged := _windows_since_change(windows, burst_tokens, careful_tokens):
         windows = windows[:unchanged]
     seconds = sum(window.window_seconds for window in windows)
     mean = sum(window.tokens_per_second * window.window_seconds for window in windows) / seconds
     deviations = math.sqrt(2.0 * _chance_nats(seconds))
-    error = deviations * math.sqrt(max(mean, burst_tokens / seconds) * burst_tokens / seconds)
-    low, high = max(0.0, mean - error), mean + error
+    below, above = (
+        deviations * math.sqrt(max(mean, tokens / seconds) * tokens / seconds)
+        for tokens in (burst_tokens, careful_tokens)
+    )
+    low, high = max(0.0, mean - below), mean + above
     return Rate(
         now=history[-1].tokens_per_second,
         low=low,
         mean=min(max(low, mean + _trend(windows, mean, burst_tokens)), high),
+        careful_low=max(0.0, mean - above),
         high=math.inf if all(window.saturated for window in windows) else high,
         counted_seconds=seconds,
     )
@@ -236,20 +244,22 @@ def _chance_nats(seconds: float) -> float:
     return CHANCE_NATS + math.log(max(HISTORY_SECONDS / seconds, 1.0))
 
 
-def _windows_since_change(windows: Sequence[Moment], burst_tokens: float) -> int:
+def _windows_since_change(windows: Sequence[Moment], burst_tokens: float, careful_tokens: float) -> int:
     """Return how many of the newest windows came after the most likely change of the rate; 0 if chance explains all.
 
     The likelihood ratio of one rate and two, of Poisson counts of bursts (Kulldorff, Communications in Statistics -
-    Theory and Methods 26(6), 1997).
+    Theory and Methods 26(6), 1997). A fall is told by larger bursts than a rise.
     """
     tokens = list(accumulate(window.tokens_per_second * window.window_seconds for window in windows))
     seconds = list(accumulate(window.window_seconds for window in windows))
 
+    alike = _log_likelihood(tokens[-1], seconds[-1])
+
     def beyond_chance(split: int) -> float:
         newer = _log_likelihood(tokens[split], seconds[split])
         older = _log_likelihood(tokens[-1] - tokens[split], seconds[-1] - seconds[split])
-        gain = newer + older - _log_likelihood(tokens[-1], seconds[-1])
-        return gain / burst_tokens - _chance_nats(seconds[split])
+        rises = tokens[split] * seconds[-1] > tokens[-1] * seconds[split]
+        return (newer + older - alike) / (burst_tokens if rises else careful_tokens) - _chance_nats(seconds[split])
 
     nats, count = max(((beyond_chance(split), split + 1) for split in range(len(windows) - 1)), default=(0.0, 0))
     return count if nats > 0 else 0

@@ -117,8 +117,15 @@ class Estimate:
     @property
     def needed_tokens_per_second(self) -> float:
         """What certainly has to be planned for."""
-        low = 0.0 if self.rate is None else self.rate.low
-        return max(low + self.backlog_tokens_per_second, self.growth_tokens_per_second)
+        return self._needed(0.0 if self.rate is None else self.rate.low)
+
+    @property
+    def needed_beyond_doubt_tokens_per_second(self) -> float:
+        """What has to be planned for even if lengths vary more than was seen."""
+        return self._needed(0.0 if self.rate is None else self.rate.careful_low)
+
+    def _needed(self, arriving: float) -> float:
+        return max(arriving + self.backlog_tokens_per_second, self.growth_tokens_per_second)
 
     def capacity_of(self, serving: Mapping[str, int]) -> float:
         """Return what pods can serve together, to plan with; those of which nothing is known do not count."""
