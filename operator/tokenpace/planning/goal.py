@@ -85,7 +85,7 @@ def _rescued(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
     """Return a variant that leaves less work waiting than ``base``, which is certainly not enough; None if it is."""
     ladder, need = basis.ladder.within(basis.stock), basis.need
     most = ladder.most(base)
-    overrun = need.certain > most.tokens_per_second and not _is_unexplored(basis, base)
+    overrun = need.beyond_doubt > most.tokens_per_second and not _is_unexplored(basis, base)
     late = not most.keeps_targets and not basis.is_in_time(base)
     if basis.ladder.believed(base).costs is None or not (overrun or late):
         return None
