@@ -2,7 +2,7 @@
 
 Both choose fleets as the planner does, from its own capacities under random arrivals and behind the same balancing,
 but from true speeds and true rates of arrivals. *oracle* is told the rates to come as far ahead as a replica takes to
-start. *told of the onset* is told a change of the rate at the moment at which it happens, and nothing of the future.
+start. *told-of-onset* is told a change of the rate at the moment at which it happens, and nothing of the future.
 
 The rate of arrivals is what the requests were drawn with, as far as it can be told from them: the traffic is cut where
 two rates explain it better than one, by more than chance would; as the planner does, but with the future beside the
@@ -193,20 +193,21 @@ def _likelihood(tokens: NDArray[np.float64], bins: NDArray[np.int64] | int) -> N
     return likelihood
 
 
-ORACLE: Final = PolicyKind(
-    name="oracle",
-    source="this repository: the planner's fleet for true rates and speeds, foreseen by a start-up",
-    knob="capacity, as a multiple of the true rate",
-    default=1.0,
-    sweep=(0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5),
-    make=_oracle,
-)
-
-TOLD_OF_THE_ONSET: Final = PolicyKind(
-    name="told of the onset",
-    source="this repository: the planner's fleet for true rates and speeds, told when they change",
-    knob="capacity, as a multiple of the true rate",
-    default=1.0,
-    sweep=(0.8, 0.9, 1.0, 1.1, 1.25, 1.5),
-    make=_told_of_the_onset,
+KINDS: Final = (
+    PolicyKind(
+        name="oracle",
+        source="this repository: the planner's fleet for true rates and speeds, foreseen by a start-up",
+        knob="capacity, as a multiple of the true rate",
+        default=1.0,
+        sweep=(0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5),
+        make=_oracle,
+    ),
+    PolicyKind(
+        name="told-of-onset",
+        source="this repository: the planner's fleet for true rates and speeds, told when they change",
+        knob="capacity, as a multiple of the true rate",
+        default=1.0,
+        sweep=(0.8, 0.9, 1.0, 1.1, 1.25, 1.5),
+        make=_told_of_the_onset,
+    ),
 )

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tokenpace.replay.policies import hpa, keda
+from tokenpace.replay.policies import hpa, keda, oracle, tokenpace
 from tokenpace.replay.policies.policy import PolicyKind
 
 POLICIES: Mapping[str, PolicyKind] = MappingProxyType(
     {
         kind.name: kind
         for kind in (
+            *tokenpace.KINDS,
+            *oracle.KINDS,
             *hpa.KINDS,
             *keda.KINDS,
         )

@@ -211,13 +211,15 @@ SIGNALS: Final[Mapping[EngineType, Callable[[Scrape], Values]]] = MappingProxyTy
 )
 """What each engine's adapter reads, by the adapter's own names, from what the replay scrapes."""
 
-TOKENPACE: Final = PolicyKind(
-    name="tokenpace",
-    source="this repository, tokenpace.planning",
-    knob="requests that may miss a latency target, as a multiple of those declared",
-    default=1.0,
-    # The one lever that moves both latency targets on any spec; burst capacity is in tokens/s, which no two fleets
-    # share, and can only add.
-    sweep=(0.2, 0.5, 1.0, 2.0, 4.0, 8.0),
-    make=tokenpace,
+KINDS: Final = (
+    PolicyKind(
+        name="tokenpace",
+        source="this repository, tokenpace.planning",
+        knob="requests that may miss a latency target, as a multiple of those declared",
+        default=1.0,
+        # The one lever that moves both latency targets on any spec; burst capacity is in tokens/s, which no two fleets
+        # share, and can only add.
+        sweep=(0.2, 0.5, 1.0, 2.0, 4.0, 8.0),
+        make=tokenpace,
+    ),
 )
