@@ -235,8 +235,16 @@ def _ladders(lengths: Lengths, fleet: FleetOf) -> tuple[Scenario, ...]:
     return (
         _open(
             "ladder",
-            "At noon demand is 1.5 times what eight replicas serve in bf16, and the cost of eight is the bound.",
-            fleet("ladder", variants=LADDER, replicas=6, scaling={"maxReplicas": 9, "maxHourlyCost": "96"}),
+            "At noon demand is 1.5 times what the most replicas, eight, serve in bf16.",
+            fleet("ladder", variants=LADDER, replicas=6, scaling={"maxReplicas": 8}),
+            tokens=busy_noon,
+            lengths=lengths,
+            seconds=3600.0,
+        ),
+        _open(
+            "ladder-budget",
+            "The same noon, bounded by the cost of eight replicas instead of their number.",
+            fleet("ladder", variants=LADDER, replicas=6, scaling={"maxHourlyCost": "96"}),
             tokens=busy_noon,
             lengths=lengths,
             seconds=3600.0,

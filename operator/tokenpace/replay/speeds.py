@@ -3,8 +3,8 @@
 A table of measurements gives the time of a decode step by the number of streams, and that of a prompt by its length.
 What no such table holds, and a replay therefore takes as it says here:
 
-- Batch and context: steps were measured at 512 prompt tokens and 128 generated ones. The step of a batch of long contexts
-  takes longer, because more of the KV memory is read; here it depends on the number of streams alone.
+- Batch and context: steps were measured at 512 prompt tokens and 128 generated ones. With long contexts a step takes
+  longer, because more of the KV memory is read; here it depends on the number of streams alone.
 - The square of a prompt's length: a prompt token costs the same at 1,024 and 8,192 tokens, where Llama-2-70B was
   measured from 0.098 to 0.116 ms (±10 %).
 - Quantized variants: no table of these models on this hardware was found. Ratios of other models are applied, each
@@ -85,8 +85,8 @@ PRECISIONS: Final[Mapping[str, Precision]] = MappingProxyType(
             lone_step=0.51,
             growth=1.63,
             prompt=1.12,
-            source="1.96 times the tokens/s of one stream (Llama-3-8B AWQ, A100: mit-han-lab/llm-awq, tinychat/README); "
-            "no gain at 64 streams, assumed, because W4A16 pays at low and W8A8 at high concurrency "
+            source="1.96 times the tokens/s of one stream (Llama-3-8B AWQ, A100: mit-han-lab/llm-awq, tinychat/README)"
+            "; no gain at 64 streams, assumed, because W4A16 pays at low and W8A8 at high concurrency "
             "(arXiv 2411.02355); prompts take 1.12 times as long, as at 4 bits in llama.cpp (Llama-3.1-8B Q4_K_M, "
             "tools/quantize/README)",
         ),

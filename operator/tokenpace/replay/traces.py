@@ -27,8 +27,8 @@ AZURE_COLUMNS: Final = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 COLUMNS: Final = ("timestamp", "prompt", "generated")
 
 WHERE_TO_GET_ONE: Final = (
-    "A recorded hour: data/AzureLLMInferenceTrace_conv.csv of https://github.com/Azure/AzurePublicDataset. Also any CSV "
-    "with the columns timestamp, prompt, generated, and JSON Lines with these keys."
+    "A recorded hour: data/AzureLLMInferenceTrace_conv.csv of https://github.com/Azure/AzurePublicDataset. Also any "
+    "CSV with the columns timestamp, prompt, generated, and JSON Lines with these keys."
 )
 """For `--help`."""
 
