@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tokenpace.replay.policies import hpa, keda, oracle, tokenpace
+from tokenpace.replay.policies import aibrix, hpa, keda, knative, oracle, ray_serve, tokenpace
 from tokenpace.replay.policies.policy import PolicyKind
 
 POLICIES: Mapping[str, PolicyKind] = MappingProxyType(
@@ -14,6 +14,9 @@ POLICIES: Mapping[str, PolicyKind] = MappingProxyType(
             *oracle.KINDS,
             *hpa.KINDS,
             *keda.KINDS,
+            *knative.KINDS,
+            *aibrix.KINDS,
+            *ray_serve.KINDS,
         )
     }
 )

@@ -77,9 +77,24 @@ def rounds(
     )
 
 
-def in_flight(scrape: Scrape) -> float:
-    """Return the requests in the pod, those in its queue included."""
-    return float(scrape.running + scrape.waiting)
+def total_in_flight(view: View, variant: str, *, window_seconds: float, scrape_seconds: float) -> float | None:
+    """Return the window's mean of the requests in all pods, queued ones included; None without any scrape.
+
+    A pod whose scrape failed is taken to be as busy as the others.
+    """
+    ready_since = [pod.ready_since_seconds for pod in pods_of(view, variant) if pod.ready_since_seconds is not None]
+    found = rounds(
+        view,
+        variant,
+        lambda scrape: float(scrape.running + scrape.waiting),
+        window_seconds=window_seconds,
+        scrape_seconds=scrape_seconds,
+    )
+    totals = [
+        sum(values) / len(values) * max(len(values), sum(since <= at_seconds for since in ready_since))
+        for at_seconds, values in found
+    ]
+    return sum(totals) / len(totals) if totals else None
 
 
 @dataclass(frozen=True, slots=True)
