@@ -110,7 +110,7 @@ class Cluster:
 
     def _plan_faults(self, faults: Faults) -> None:
         for variant, limits in faults.stock.items():
-            for edge in {edge for begun, ended, _ in limits for edge in (begun, ended)}:
+            for edge in sorted({edge for begun, ended, _ in limits for edge in (begun, ended)}):
                 self._agenda.put(edge, Turn.POD, partial(self._place, variant))
         for at_seconds in faults.failures:
             self._agenda.put(at_seconds, Turn.POD, self._fail_one)
