@@ -84,7 +84,8 @@ class RecordedLengths:
 
     def __call__(self, chance: np.random.Generator, count: int) -> Pairs:
         """Draw with replacement."""
-        return np.asarray(self.pairs, dtype=np.int64)[chance.integers(len(self.pairs), size=count)]
+        drawn = [self.pairs[index] for index in chance.integers(len(self.pairs), size=count)]
+        return np.array(drawn, dtype=np.int64).reshape(count, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +231,9 @@ class ThinkingClients:
         return tuple(sorted(request for request in begun if request is not None))
 
     def _next(self, client: int, free_since_seconds: float) -> Request | None:
-        chance = self._chances.setdefault(client, np.random.default_rng([self.seed, client]))
+        if client not in self._chances:
+            self._chances[client] = np.random.default_rng([self.seed, client])
+        chance = self._chances[client]
         at_seconds = free_since_seconds + float(chance.exponential(self.think_seconds))
         ((prompt, generated),) = self.lengths(chance, 1).tolist()
         return Request(at_seconds, prompt, generated, client) if at_seconds < self.until_seconds else None
