@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenpace.planning.balance import SECOND_MOMENT, Shape
+from tokenpace.planning.balance import Shape
 from tokenpace.planning.demand import CHANCE_NATS
 from tokenpace.planning.estimate import required_capacity
 from tokenpace.planning.fleet import Choice
@@ -46,6 +46,10 @@ LASTING_SECONDS: Final = 300.0
 requests from as much traffic on either side of now."""
 
 
+STOCK_SECONDS: Final = 600.0
+"""Where a pod found no node, more are asked for again after this time."""
+
+
 @dataclass(slots=True)
 class Oracle:
     """The planner's choice of a fleet, told the truth."""
@@ -64,11 +68,13 @@ class Oracle:
     behind_seconds: float
     """For how long what was needed is kept: nothing for one who knows that it is not needed again."""
     known: dict[Shape, Knowledge] = field(default_factory=dict)
+    stock: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """By variant, until when it is given up to find nodes for more pods than this."""
 
     def decide(self, view: View) -> Mapping[str, int]:
         """Return the best fleet for what is coming."""
         known, now = self._known(view.at_seconds), view.at_seconds
-        ladder, ahead = known.ladder, self.ahead_seconds
+        ladder, ahead = known.ladder.within(self._stock(view)), self.ahead_seconds
 
         def best(among: Sequence[str], seconds: float) -> Choice:
             return ladder.best(self._required(known, now, seconds), among)
@@ -77,6 +83,13 @@ class Oracle:
         lasting = [name for name in names if best((name,), ahead[name] + self.lasting_seconds).enough]
         chosen = best(lasting or names, max(ahead.values())).variant
         return _reached(view, best((chosen,), ahead[chosen]).replicas, chosen)
+
+    def _stock(self, view: View) -> Mapping[str, int]:
+        """Return by variant the pods that nodes are found for, where that is a limit: nobody foretells stock."""
+        for name in {pod.variant for pod in view.pods if pod.unschedulable}:
+            placed = sum(pod.variant == name and not pod.unschedulable and not pod.terminating for pod in view.pods)
+            self.stock[name] = (view.at_seconds + STOCK_SECONDS, placed)
+        return {name: most for name, (until, most) in self.stock.items() if view.at_seconds < until}
 
     def _required(self, known: Knowledge, now: float, ahead_seconds: float) -> float:
         """Return the capacity that must be ready for the largest rate within sight."""
@@ -162,7 +175,8 @@ def true_rates(traffic: Traffic) -> list[float]:
     tokens = np.zeros(max(math.ceil(traffic.seconds / BIN_SECONDS), 1))
     for request in traffic.requests:
         tokens[min(int(request.at_seconds / BIN_SECONDS), len(tokens) - 1)] += request.generated_tokens
-    burst_tokens = SECOND_MOMENT * tokens.sum() / max(len(traffic.requests), 1)
+    squares = sum(request.generated_tokens**2 for request in traffic.requests)
+    burst_tokens = squares / max(tokens.sum(), 1.0)  # E[O²]/E[O]: what a Poisson count of tokens scatters by
     rates = np.zeros(len(tokens))
     parts = [(0, len(tokens))]
     while parts:
