@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.replay.worlds import Script, arrivals, replay, speeds, world
 
@@ -48,9 +48,10 @@ def test_pods_cost_from_their_node_to_their_end_within_the_replay() -> None:
     assert outcome.pod_seconds == {Q8: 100 + 2 * 40}
 
 
-def test_pods_that_do_not_serve_yet_go_first_and_then_the_youngest() -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_pods_that_do_not_serve_yet_go_first_and_then_those_last_ready(seed: int) -> None:
     policy = Script({10: {Q8: 3}, 50: {Q8: 4}, 60: {Q8: 2}}, every=1.0)
-    replay(world(startup=lambda chance: chance.uniform(20, 30)), policy)
+    replay(world(startup=lambda chance: chance.uniform(20, 30)), policy, seed=seed)
     ready = {pod.name: pod.ready_since_seconds or 0.0 for pod in policy.at(49).pods}
     assert {pod.name for pod in policy.at(61).pods} == {"q8-1", min(["q8-2", "q8-3"], key=lambda name: ready[name])}
 
@@ -171,8 +172,12 @@ def test_a_sticky_client_with_several_connections_uses_several_pods() -> None:
 
 
 def test_a_sticky_client_turns_to_another_pod_when_its_own_goes() -> None:
-    outcome = replay(world(every(0.5, until=100), replicas={Q8: 3}, spread=Spread.STICKY), Script({50: {Q8: 1}}))
-    assert all(request.ended_at_seconds is not None for request in outcome.requests)
+    requests = every(0.5, until=100, clients=30)
+    policy = Script({50: {Q8: 1}})
+    replay(world(requests, replicas={Q8: 4}, spread=Spread.STICKY, scrape_seconds=1.0), policy)
+    before, after = admitted(policy.at(50))["q8-1"], admitted(policy.at(95))["q8-1"]
+    assert before < 60
+    assert after - before >= 85
 
 
 def test_pods_of_all_variants_are_one_service() -> None:
@@ -222,7 +227,8 @@ def test_each_pod_is_scraped_at_moments_of_its_own_one_interval_apart() -> None:
     phases = set()
     for pod in policy.at(95).pods:
         times = [scrape.at_seconds for scrape in pod.scrapes]
-        assert times == pytest.approx([times[0] + 10.0 * number for number in range(9)])
+        assert len(times) >= 9
+        assert times == pytest.approx([times[0] + 10.0 * number for number in range(len(times))])
         phases.add(round(times[0], 6))
     assert len(phases) == 3
 
@@ -308,6 +314,7 @@ def busy(seed: int, script: Mapping[float, Mapping[str, int]], **more: object) -
     return outcome, policy, requests
 
 
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     asked=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=8),
@@ -337,6 +344,7 @@ class Once:
         self.heard[request.client] += 1
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 1000), failures=st.lists(st.floats(1.0, 99.0), max_size=6))
 def test_with_failures_every_client_hears_exactly_once(seed: int, failures: list[float]) -> None:
     clients = Once()

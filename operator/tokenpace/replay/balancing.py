@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tokenpace.replay.engine import Engine
 from tokenpace.replay.pod import Pod
 from tokenpace.replay.truth import Fleet, Spread
 
@@ -27,7 +26,7 @@ class Balancer:
         self._spread = fleet.spread
         self._connections_per_client = fleet.connections_per_client
         self._chance = chance
-        self._connections: dict[tuple[int, int], tuple[Pod, Engine]] = {}
+        self._connections: dict[tuple[int, int], Pod] = {}
         """By client and number of the connection."""
 
     def draw(self) -> Luck:
@@ -46,11 +45,11 @@ class Balancer:
     def _connected(self, serving: Sequence[Pod], client: int, luck: Luck) -> Pod:
         """Return the pod at the other end of one of the client's connections, opened anew where that has closed.
 
-        A pod closes its connections when it is told to go, and when its process dies.
+        A pod closes its connections when it is told to go. Those to a process that died are lost too, and are opened
+        anew with the next request; one that comes only after the restart is taken to find its old pod again.
         """
         connection = client, int(luck.connection * self._connections_per_client)
-        pod, engine = self._connections.get(connection, (None, None))
-        if pod is None or not pod.serving or pod.engine is not engine:
-            pod = serving[int(luck.pod * len(serving))]
-            self._connections[connection] = pod, pod.engine
+        pod = self._connections.get(connection)
+        if pod is None or not pod.serving:
+            pod = self._connections[connection] = serving[int(luck.pod * len(serving))]
         return pod

@@ -62,8 +62,8 @@ class Cluster:
         self._balancer = Balancer(fleet, random.Random(f"{seed}/balancing"))
         self._failing = random.Random(f"{seed}/failures")
         self._named: Counter[str] = Counter()
-        self._past_seconds: list[tuple[str, float, float]] = []
-        """By variant: from when until when pods that are gone have been on their nodes."""
+        self._past_seconds: list[tuple[str, float | None, float]] = []
+        """By variant: from when until when pods that are gone have been on their nodes; None where they never were."""
         self._plan_faults(faults)
         self._begin()
 
@@ -169,9 +169,8 @@ class Cluster:
     def _remove(self, pod: Pod, now: float) -> None:
         pod.gone = True
         self.pods.remove(pod)
-        if pod.on_node_since_seconds is not None:
-            self._past_seconds.append((pod.variant, pod.on_node_since_seconds, now))
-            self._place(pod.variant, now)
+        self._past_seconds.append((pod.variant, pod.on_node_since_seconds, now))
+        self._place(pod.variant, now)
 
     def _fail_one(self, now: float) -> None:
         drawn = self._failing.random()

@@ -4,9 +4,11 @@ The engine runs in steps, and between two events all its steps are alike: as man
 a run of equal steps is planned and counted at once, so that a request costs three or four events however long it is.
 What joins waits for the step in hand to end, as in the real engines.
 
-The first token comes with the end of the prefill, each further one with a step. The memory of a whole request, prompt
-and answer, is reserved when it joins the batch, as Text Generation Inference does; vLLM takes it as the answer grows,
-and stops a stream where it overflows, which is not simulated.
+The first token comes with the end of the prefill, each further one with a step.
+
+The memory of a whole request, prompt and answer, is reserved when it joins the batch, as Text Generation Inference
+does, and never overflows; the gauge shows what is written, as vLLM's does. vLLM takes memory as answers grow, and stops
+a stream where it overflows: that is not simulated.
 """
 
 import heapq
@@ -106,7 +108,7 @@ class Engine:
         self._queue.append(answer)
         if self.run_ends_at_seconds == math.inf:
             self._begin_run(now)
-        elif not self._prompts and len(self._queue) == 1 and self._has_room(answer):
+        elif not self._prompts and self._has_room(answer):
             # Steps that only decode are cut short: the prompt goes first once the step in hand has ended.
             begun = math.ceil((now - self._run_began_at_seconds) / self._step_seconds)
             self._run_steps = min(begun, self._run_steps)
@@ -138,12 +140,11 @@ class Engine:
     def scrape(self, now: float) -> Scrape:
         """Return what the process exports now."""
         self._count_steps_until(now)
-        memory = self._speeds.kv_tokens
         return Scrape(
             at_seconds=now,
             running=self.running,
             waiting=self.waiting,
-            kv_share=min(1.0, self._reserved_tokens / memory) if memory else 0.0,
+            kv_share=self._kv_share(),
             generated_tokens=self._live_tokens if self._counts_tokens_live else self._ended_tokens,
             prompt_tokens=self._prompt_tokens,
             admitted=self._admitted,
@@ -158,6 +159,14 @@ class Engine:
             ended_seconds=self._ended_seconds,
             ended_stream_seconds=self._ended_stream_seconds,
         )
+
+    def _kv_share(self) -> float:
+        """Return the share of the memory that prompts and the tokens so far take, without what is only reserved."""
+        if self._speeds.kv_tokens is None:
+            return 0.0
+        left_tokens = sum(last_step - self._steps_done for last_step, _, _ in self._streams)
+        unwritten_tokens = left_tokens + sum(answer.request.generated_tokens for answer in self._prompts)
+        return min(1.0, (self._reserved_tokens - unwritten_tokens) / self._speeds.kv_tokens)
 
     def _has_room(self, answer: Answer) -> bool:
         running = self.running
