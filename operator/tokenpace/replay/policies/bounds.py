@@ -5,6 +5,7 @@ both. None starts from zero replicas, because only pods are measured here: witho
 request. That holds for tokenpace as well.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -44,14 +45,18 @@ def best_variant(spec: LLMDeploymentSpec) -> Variant:
 
 def alone(spec: LLMDeploymentSpec, variant: Variant) -> Bounds:
     """Return the bounds of a variant's workload where no other grows beyond its own `minReplicas`."""
-    others = [other for other in spec.variants if other.name != variant.name]
-    beside = sum(other.min_replicas for other in others)
-    most = min(variant.max_replicas, spec.scaling.max_replicas - beside)
+    beside = {other.name: other.min_replicas for other in spec.variants if other.name != variant.name}
+    least = max(1, variant.min_replicas, spec.scaling.min_replicas - sum(beside.values()))
+    return Bounds(least, max(least, room(spec, variant, beside)))
+
+
+def room(spec: LLMDeploymentSpec, variant: Variant, replicas: Mapping[str, int]) -> int:
+    """Return how many more of a variant's replicas fit the bounds and the budget, beside those of all there are."""
+    most = min(variant.max_replicas - replicas.get(variant.name, 0), spec.scaling.max_replicas - sum(replicas.values()))
     if spec.scaling.max_hourly_cost is not None and variant.hourly_cost:
-        spent = sum((hourly_cost(other) * other.min_replicas for other in others), start=NO_COST)
+        spent = sum((hourly_cost(one) * replicas.get(one.name, 0) for one in spec.variants), start=NO_COST)
         most = min(most, int((spec.scaling.max_hourly_cost - spent) // variant.hourly_cost))
-    least = max(1, variant.min_replicas, spec.scaling.min_replicas - beside)
-    return Bounds(least, max(least, most))
+    return max(0, most)
 
 
 def hourly_cost(variant: Variant) -> Decimal:

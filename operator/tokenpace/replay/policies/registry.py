@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tokenpace.replay.policies import aibrix, hpa, keda, knative, oracle, ray_serve, tokenpace
+from tokenpace.replay.policies import (
+    aibrix,
+    dynamo,
+    hpa,
+    keda,
+    knative,
+    oracle,
+    ray_serve,
+    tokenpace,
+    wva,
+    wva_throughput,
+)
 from tokenpace.replay.policies.policy import PolicyKind
 
 POLICIES: Mapping[str, PolicyKind] = MappingProxyType(
@@ -17,6 +28,9 @@ POLICIES: Mapping[str, PolicyKind] = MappingProxyType(
             *knative.KINDS,
             *aibrix.KINDS,
             *ray_serve.KINDS,
+            *dynamo.KINDS,
+            *wva.KINDS,
+            *wva_throughput.KINDS,
         )
     }
 )
