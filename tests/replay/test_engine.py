@@ -119,14 +119,14 @@ def test_a_full_memory_holds_requests_in_the_queue_though_the_batch_has_room() -
     second = bench.send(0.0, prompt=20, tokens=11)
     seen = bench.scrape(0.5)
     bench.finish()
-    assert (seen.running, seen.waiting, seen.kv_share) == (1, 1, 0.81)
+    assert (seen.running, seen.waiting, seen.kv_share) == (1, 1, 0.76)
     assert large.ended_at_seconds == second.first_token_at_seconds == pytest.approx(1.0)
 
 
 def test_a_request_larger_than_the_memory_runs_alone() -> None:
     bench = Bench(speeds(step=0.1, kv=100))
     answer = bench.send(0.0, prompt=500, tokens=11)
-    assert bench.scrape(0.5).kv_share == 1.0
+    assert bench.scrape(0.55).kv_share == 1.0
     bench.finish()
     assert answer.ended_at_seconds == pytest.approx(1.0)
 
