@@ -109,6 +109,20 @@ def test_a_flash_crowd_goes_as_it_came() -> None:
     assert rate(traffic, 160.0, 300.0) == pytest.approx(20.0, rel=0.15)
 
 
+def test_clients_stay_unless_it_is_said_for_how_long() -> None:
+    traffic = drawn(3, name="made", curve=steady(20.0), lengths=LENGTHS, seconds=300.0, clients=4)
+    assert {request.client for request in traffic.requests} == set(range(4))
+
+
+def test_each_client_is_followed_by_a_new_one_after_its_stay() -> None:
+    traffic = drawn(3, name="made", curve=steady(20.0), lengths=LENGTHS, seconds=300.0, clients=4, stay_seconds=100.0)
+    stays: dict[int, list[float]] = {}
+    for request in traffic.requests:
+        stays.setdefault(request.client, []).append(request.at_seconds)
+    assert len(stays) == 4 * 3 + 3  # all but one begin in the middle of a stay
+    assert max(max(times) - min(times) for times in stays.values()) < 100.0
+
+
 def test_silence_is_silent() -> None:
     traffic = made(3, on_off(20.0, on_seconds=50.0, off_seconds=50.0, seconds=300.0))
     spells = {int(request.at_seconds // 50.0) for request in traffic.requests}

@@ -95,7 +95,7 @@ class LogNormalLengths:
     prompt_mean: float
     generated_mean: float
     deviation: float = 0.8
-    """Standard deviation of the logarithm. 0.8 makes E[X²]/E[X]² 1.9, near the recorded prompts' 2.0."""
+    """Standard deviation of the logarithm. 0.8 makes E[X²]/E[X]² 1.9, as it is of the recorded prompts (answers: 1.6)."""
     most_tokens: int = CONTEXT_TOKENS
 
     def __call__(self, chance: np.random.Generator, count: int) -> Pairs:
@@ -127,15 +127,35 @@ def _whole_tokens(drawn: Numbers, most: int) -> Pairs:
 
 
 def drawn(
-    seed: int, /, *, name: str, curve: Curve, lengths: Lengths, seconds: float, clients: int = CLIENTS
+    seed: int,
+    /,
+    *,
+    name: str,
+    curve: Curve,
+    lengths: Lengths,
+    seconds: float,
+    clients: int = CLIENTS,
+    stay_seconds: float = math.inf,
 ) -> Traffic:
-    """Return open-loop traffic: Poisson arrivals along a curve, each with lengths and a client of its own."""
+    """Return open-loop traffic: Poisson arrivals along a curve, each with lengths of its own.
+
+    Args:
+        seed: of all chance.
+        name: for the report.
+        curve: requests a second.
+        lengths: of prompts and answers.
+        seconds: length of the replay.
+        clients: how many there are at a time; each request is of any of them.
+        stay_seconds: after so long a client is followed by a new one, at a moment of its own.
+    """
     chance = np.random.default_rng(seed)
     peak = max(rate for _, rate in curve)
     times = np.sort(chance.uniform(0.0, seconds, size=chance.poisson(peak * seconds)))
     times = times[chance.uniform(0.0, peak, size=times.size) < _rates(curve, times)]
     pairs = lengths(chance, times.size)
-    return Traffic(name=name, seconds=seconds, requests=_requests(times, pairs, chance, clients))
+    seats = chance.integers(clients, size=times.size)
+    senders = seats + clients * np.floor(times / stay_seconds + seats / clients).astype(np.int64)
+    return Traffic(name=name, seconds=seconds, requests=_requests(times, pairs, senders))
 
 
 def _rates(curve: Curve, times: Numbers) -> Numbers:
@@ -144,8 +164,7 @@ def _rates(curve: Curve, times: Numbers) -> Numbers:
     return np.asarray(np.interp(times, at, rate), dtype=np.float64)
 
 
-def _requests(times: Numbers, pairs: Pairs, chance: np.random.Generator, clients: int) -> tuple[Request, ...]:
-    senders = chance.integers(clients, size=times.size)
+def _requests(times: Numbers, pairs: Pairs, senders: npt.NDArray[np.int64]) -> tuple[Request, ...]:
     columns: tuple[list[Any], ...] = (times.tolist(), *pairs.T.tolist(), senders.tolist())
     return tuple(map(Request, *columns))
 
@@ -176,11 +195,8 @@ def overlaid(
     pairs = np.array(RecordedLengths.of(requests).pairs, dtype=np.int64).reshape(-1, 2)
     times = np.concatenate([(recorded + shift) % seconds for shift in chance.uniform(0.0, seconds, size=copies)])
     order = np.argsort(times, kind="stable")
-    return Traffic(
-        name=name,
-        seconds=seconds,
-        requests=_requests(times[order], np.tile(pairs, (copies, 1))[order], chance, clients),
-    )
+    pairs, senders = np.tile(pairs, (copies, 1))[order], chance.integers(clients, size=times.size)
+    return Traffic(name=name, seconds=seconds, requests=_requests(times[order], pairs, senders))
 
 
 def thinned(seed: int, /, *, traffic: Traffic, curve: Curve) -> Traffic:

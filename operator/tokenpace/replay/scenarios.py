@@ -300,7 +300,7 @@ def _faults(lengths: Lengths, fleet: FleetOf) -> tuple[Scenario, ...]:
         ),
         Scenario(
             name="sticky",
-            about="24 clients keep their connections: new pods serve only those who connect anew.",
+            about="40 clients at a time keep their connections and stay ten minutes: new pods get who comes after.",
             fleet=fleet("bf16", replicas=5, spread=Spread.STICKY),
             traffic=partial(
                 drawn,
@@ -308,7 +308,8 @@ def _faults(lengths: Lengths, fleet: FleetOf) -> tuple[Scenario, ...]:
                 curve=_tokens(ramp(600.0, 1500.0, since_seconds=600.0, until_seconds=1500.0)),
                 lengths=lengths,
                 seconds=2700.0,
-                clients=24,
+                clients=40,
+                stay_seconds=600.0,
             ),
         ),
         _open(
