@@ -1,25 +1,29 @@
-"""How long a replay of one policy takes: an hour of recorded conversations over twelve pods that never change.
+"""How long the replay of one policy takes: a recorded hour, by twelve pods that never change, and by tokenpace.
 
-    python -m benchmarks.replay TRACE.csv    # Azure's columns: TIMESTAMP, ContextTokens, GeneratedTokens
+    python -m benchmarks.replay TRACE    # as for `tokenpace replay --trace`
 
-Exits with 1 if it takes longer than its limit.
+Exits with 1 if one takes longer than its limit.
 """
 
-import csv
 import sys
 import time
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from tests.planning.declared import LARGE_POD, declared
-
+from tokenpace.replay.llama_fleet import llama_fleet
+from tokenpace.replay.outcome import Outcome
+from tokenpace.replay.policies.policy import Policy
+from tokenpace.replay.policies.registry import POLICIES
+from tokenpace.replay.scenarios import replay_of
 from tokenpace.replay.simulate import simulate
-from tokenpace.replay.traffic import Request, Traffic
-from tokenpace.replay.truth import Fleet, Prefill, Scenario, Speeds, VariantTruth
+from tokenpace.replay.speeds import LLAMA2_70B_ON_4_H100
+from tokenpace.replay.traces import read_trace
+from tokenpace.replay.truth import Fleet, Prefill, Scenario
 from tokenpace.replay.view import View
 
 LIMIT_SECONDS = 5.0
+"""Of the simulator alone, and of a policy that it simulates."""
 PODS = 12
 
 
@@ -33,46 +37,38 @@ class Unchanging:
         return {}
 
 
-def recorded(path: Path) -> Traffic:
-    """Read the recorded requests; their times count from the first."""
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    times = [datetime.fromisoformat(row["TIMESTAMP"][:26]).timestamp() for row in rows]
-    requests = [
-        Request(at - times[0], int(row["ContextTokens"]), max(1, int(row["GeneratedTokens"])))
-        for at, row in zip(times, rows, strict=True)
-    ]
-    return Traffic("recorded", times[-1] - times[0], tuple(sorted(requests)))
+def with_prefill(fleet: Fleet, prefill: Prefill) -> Fleet:
+    """Return the same fleet, whose engines read prompts so."""
+    variants = {
+        name: replace(truth, speeds=replace(truth.speeds, prefill=prefill)) for name, truth in fleet.variants.items()
+    }
+    return replace(fleet, variants=variants)
+
+
+def measure(what: str, scenario: Scenario, make: Callable[[], Policy]) -> float:
+    """Print what one replay has served and how long it took, and return that."""
+    begun = time.perf_counter()
+    outcome: Outcome = simulate(scenario, make(), seed=0, name=what, setting=1.0)
+    seconds = time.perf_counter() - begun
+    tokens = sum(request.generated_tokens for request in outcome.requests)
+    pods = sum(outcome.pod_seconds.values()) / outcome.seconds
+    print(f"{what}: {len(outcome.requests)} requests, {tokens} tokens, {pods:.1f} pods in the mean, in {seconds:.2f} s")
+    return seconds
 
 
 def main() -> None:
     """Print the figures for docs/benchmarks.md."""
-    traffic = recorded(Path(sys.argv[1]))
+    fleet = llama_fleet(LLAMA2_70B_ON_4_H100, "twelve", replicas=PODS)
+    trace = read_trace(Path(sys.argv[1]))
     slowest = 0.0
     for prefill in Prefill:
-        speeds = Speeds(
-            step_seconds=tuple(0.029 + 0.00026 * streams for streams in range(1, 65)),
-            prompt_token_seconds=0.00011,
-            shortest_prompt_seconds=0.04,
-            prefill=prefill,
-            kv_tokens=200_000,
-        )
-        fleet = Fleet(
-            name="twelve",
-            spec=declared(expected=LARGE_POD),
-            variants={"q8": VariantTruth(speeds=speeds, startup_seconds=lambda _: 60.0)},
-            replicas={"q8": PODS},
-        )
-        scenario = Scenario(name="recorded", about="A recorded hour.", fleet=fleet, traffic=lambda _: traffic)
-        begun = time.perf_counter()
-        outcome = simulate(scenario, Unchanging(), seed=0, name="unchanging", setting=0.0)
-        seconds = time.perf_counter() - begun
-        slowest = max(slowest, seconds)
-        tokens = sum(request.generated_tokens for request in outcome.requests)
-        print(
-            f"{prefill.lower()} prefill: {len(outcome.requests)} requests and {tokens} tokens over {PODS} pods "
-            f"in {seconds:.2f} s (limit {LIMIT_SECONDS:.0f} s)"
-        )
+        scenario = replay_of(trace, with_prefill(fleet, prefill))
+        slowest = max(slowest, measure(f"unchanging, {prefill.lower()} prefill", scenario, Unchanging))
+    scenario = replay_of(trace, fleet)
+    kind = POLICIES["tokenpace"]
+    traffic = scenario.traffic(0)
+    slowest = max(slowest, measure("tokenpace", scenario, lambda: kind.make(fleet, traffic, kind.default)))
+    print(f"the slowest took {slowest:.2f} s (limit {LIMIT_SECONDS:.0f} s)")
     sys.exit(slowest > LIMIT_SECONDS)
 
 

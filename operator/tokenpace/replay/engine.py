@@ -2,7 +2,8 @@
 
 The engine runs in steps, and between two events all its steps are alike: as many streams, as many prompt tokens. Such
 a run of equal steps is planned and counted at once, so that a request costs three or four events however long it is.
-What joins waits for the step in hand to end, as in the real engines.
+What joins waits for the step in hand to end, as in the real engines, and is read before any further step where prefill
+is separate; that Text Generation Inference may hold it back for some steps (`--waiting-served-ratio`) is not simulated.
 
 The first token comes with the end of the prefill, each further one with a step.
 
