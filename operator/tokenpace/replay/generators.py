@@ -95,7 +95,7 @@ class LogNormalLengths:
     prompt_mean: float
     generated_mean: float
     deviation: float = 0.8
-    """Standard deviation of the logarithm. 0.8 makes E[X²]/E[X]² 1.9, as it is of the recorded prompts (answers: 1.6)."""
+    """Standard deviation of the logarithm. With 0.8 E[X²]/E[X]² is 1.9, as of the recorded prompts (answers: 1.6)."""
     most_tokens: int = CONTEXT_TOKENS
 
     def __call__(self, chance: np.random.Generator, count: int) -> Pairs:
