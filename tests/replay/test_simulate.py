@@ -314,7 +314,7 @@ def busy(seed: int, script: Mapping[float, Mapping[str, int]], **more: object) -
     return outcome, policy, requests
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 1000),
     asked=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=8),
@@ -344,7 +344,7 @@ class Once:
         self.heard[request.client] += 1
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), failures=st.lists(st.floats(1.0, 99.0), max_size=6))
 def test_with_failures_every_client_hears_exactly_once(seed: int, failures: list[float]) -> None:
     clients = Once()
