@@ -52,9 +52,10 @@ def test_the_damped_one_takes_the_most_of_five_minutes() -> None:
     assert policy.decide(seen(361, *[0.2] * 4)) == {"full": 2}
 
 
-def test_slots_stand_for_memory_that_has_no_limit() -> None:
+def test_slots_stand_for_memory_where_they_are_scarcer() -> None:
     busy = view(60, pod("a", *steady(60, running=3)))
-    assert made(APA, fleet(), 0.5).decide(busy) == {"full": 2}  # 3 of 4 slots: 1.5 of the target
+    for of in (fleet(), fleet(truth={"full": speeds(kv_tokens=1_000_000)})):
+        assert made(APA, of, 0.5).decide(busy) == {"full": 2}  # 3 of 4 slots: 1.5 of the target
 
 
 def test_without_data_nothing_changes() -> None:

@@ -1,7 +1,6 @@
 import pytest
 from tests.replay.policies.views import fleet, made, pod, speeds, steady, view
 
-from tokenpace.replay.policies.dynamo import Load, Profile
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.truth import Fleet
 from tokenpace.replay.view import PodView
@@ -10,7 +9,6 @@ CONSTANT, ARIMA = POLICIES["dynamo-constant"], POLICIES["dynamo-arima"]
 
 # A prompt of 200 tokens takes 0.2 s and comes once in an answer of 40: with n streams a token takes 50 + 5 n ms, and
 # the pod generates 18.2, 33.3, 46.2 and 57.1 tokens/s with 1, 2, 3 and 4.
-LOAD = Load(requests=180, prompt_tokens=200, generated_tokens=40)
 STREAMS_OF_15: Fleet = fleet(slo={"stream": {"tokensPerSecond": 15}}, truth={"full": speeds()})
 """At most 66.7 ms between tokens: three streams."""
 
@@ -25,23 +23,6 @@ def busy(name: str, at: float, *, requests: float, seconds: float, inter_token_s
         "ended_stream_seconds": 39 * inter_token_seconds * requests,
     }
     return pod(name, *steady(at, 180, rates=rates))
-
-
-def test_the_profile_tells_latency_with_prompts_read_meanwhile() -> None:
-    profile = Profile(speeds(), LOAD)
-    assert [profile.inter_token_seconds(streams) for streams in (1, 2.5, 4, 9)] == pytest.approx(
-        [0.055, 0.0625, 0.070, 0.070]
-    )
-
-
-def test_the_most_streams_that_keep_the_target_give_the_speed() -> None:
-    profile = Profile(speeds(), LOAD)
-    assert profile.best_tokens_per_second(0.0667) == pytest.approx(3 / 0.065)
-    assert profile.best_tokens_per_second(0.010) == pytest.approx(1 / 0.055)  # none keeps it: a single stream
-
-
-def test_streams_must_fit_the_memory() -> None:
-    assert Profile(speeds(kv_tokens=500), LOAD).most_streams == 2  # 220 tokens each
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import pytest
 from tests.replay.policies.views import fleet, made, pod, scrape, speeds, steady, variant, view
 
 from tokenpace.replay.policies.registry import POLICIES
@@ -31,15 +30,14 @@ def test_lost_metrics_hold() -> None:
 
 
 def test_tokens_are_compared_with_a_share_of_the_full_batch() -> None:
-    # Four streams at 50 ms: 80 tokens/s; half of it is 40.
-    seen = view(60, *(pod(name, *steady(60, rates={"generated_tokens": 60})) for name in "ab"))
-    assert made(TOKENS, setting=0.5).decide(seen) == {"full": 3}  # 60 / 40 = 1.5 of 2 pods
+    # Four streams: 50 ms a step, and 4 prompts of 320 ms in 128 steps. 4 / 60 ms are 66.7 tokens/s, half of it 33.3.
+    seen = view(60, *(pod(name, *steady(60, rates={"generated_tokens": 48})) for name in "ab"))
+    assert made(TOKENS, fleet(traffic=(320, 128)), 0.5).decide(seen) == {"full": 3}  # 1.44 of 2 pods
 
 
-@pytest.mark.parametrize("setting", [1.0, 1.2])
-def test_a_target_at_the_peak_is_never_exceeded(setting: float) -> None:
-    seen = view(60, pod("a", *steady(60, rates={"generated_tokens": 80}, waiting=500)))
-    assert made(TOKENS, setting=setting).decide(seen) == {"full": 1}
+def test_a_target_at_the_peak_is_never_exceeded() -> None:
+    seen = view(60, pod("a", *steady(60, rates={"generated_tokens": 66.6}, waiting=500)))
+    assert made(TOKENS, setting=1.0).decide(seen) == {"full": 1}
 
 
 def test_only_the_best_variant_is_scaled() -> None:

@@ -1,10 +1,11 @@
 import pytest
 from tests.replay.policies.views import fleet, made, pod, speeds, steady, variant, view
 
+from tokenpace.replay.policies import oracle, tokenpace
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.registry import POLICIES
 
-PEERS = [kind for name, kind in POLICIES.items() if name not in {"tokenpace", "oracle"}]
+PEERS = [kind for kind in POLICIES.values() if kind not in (*tokenpace.KINDS, *oracle.KINDS)]
 
 FLEET = fleet(
     variant("full", hourlyCost="8"),

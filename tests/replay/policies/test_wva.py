@@ -15,8 +15,8 @@ SHAPE = Shape(200, 100)
 RATES = {"ended": 1.0, "ended_prompt_tokens": 200.0, "ended_generated_tokens": 100.0}
 
 
-def analyzer(**values: object) -> SaturationAnalyzer:
-    return SaturationAnalyzer({"full": speeds(step_seconds=(0.05,) * 20, kv_tokens=10_000, **values)}, SHAPE)
+def analyzer(slots: int = 40, **values: object) -> SaturationAnalyzer:
+    return SaturationAnalyzer({"full": speeds(step_seconds=(0.05,) * slots, kv_tokens=10_000, **values)}, SHAPE)
 
 
 def holding(share: float, waiting: int = 0, *, at: float = 60, name: str = "a", variant: str = "full") -> PodView:
@@ -30,7 +30,8 @@ def test_demand_is_what_is_held_and_the_prompts_that_wait() -> None:
 
 
 def test_a_replica_holds_what_memory_and_slots_allow() -> None:
-    assert _capacity(analyzer(), holding(0.1)) == pytest.approx(5000)  # 20 slots of 250 tokens; memory: 8,000
+    assert _capacity(analyzer(), holding(0.1)) == pytest.approx(8000)  # 80 % of the memory; 40 slots of 250: 10,000
+    assert _capacity(analyzer(slots=20), holding(0.1)) == pytest.approx(5000)
 
 
 def test_a_small_chunk_allows_fewer_streams() -> None:

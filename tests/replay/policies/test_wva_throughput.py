@@ -8,7 +8,7 @@ from tokenpace.replay.view import PodView
 
 SHAPE = Shape(200, 100)
 """Holds 250 tokens on average: 10,000 tokens of memory hold 40 of it."""
-TRUE_SPEEDS = speeds(kv_tokens=10_000)
+TRUE_SPEEDS = speeds(step_seconds=(0.05,) * 40, kv_tokens=10_000)
 
 
 def analyzer() -> ThroughputAnalyzer:

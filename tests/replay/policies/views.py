@@ -74,6 +74,7 @@ def fleet(
     truth: dict[str, Speeds] | None = None,
     scaling: dict[str, Any] | None = None,
     slo: dict[str, Any] | None = None,
+    traffic: tuple[int, int] = (320, 128),
 ) -> Fleet:
     """A service of these variants; one alone, called full, unless they are named."""
     declared = variants or (variant("full"),)
@@ -87,6 +88,7 @@ def fleet(
                     "source": {"volume": {"claimName": "models", "path": "m.gguf"}},
                 },
                 "slo": {"generationTokensPerSecond": 100} | (slo or {}),
+                "traffic": {"promptTokens": traffic[0], "generatedTokens": traffic[1]},
                 "variants": declared,
                 "scaling": scaling or {},
             }

@@ -1,4 +1,4 @@
-"""AIBrix's pod autoscaler (APA) on the share of KV memory in use.
+"""AIBrix's pod autoscaler (APA) on the share of a pod in use: of its KV memory, or of its slots where they are scarcer.
 
 The metric is each scrape's mean over the pods, averaged over three minutes. Pods without it are skipped; without any
 nothing changes. AIBrix scrapes the pods itself; here it loses sight with Prometheus as all do.
@@ -90,7 +90,7 @@ KINDS = (
     PolicyKind(
         name="aibrix-apa",
         source=SOURCE,
-        knob="share of KV memory in use",
+        knob="share of KV memory, or of slots, in use",
         default=0.7,
         sweep=SWEEP,
         make=partial(on_memory, min),
@@ -98,7 +98,7 @@ KINDS = (
     PolicyKind(
         name="aibrix-apa-damped",
         source=SOURCE,
-        knob="share of KV memory in use",
+        knob="share of KV memory, or of slots, in use",
         default=0.7,
         sweep=SWEEP,
         make=partial(on_memory, max),

@@ -18,6 +18,7 @@ from typing import NamedTuple, Self
 
 from tokenpace.replay.policies.bounds import Bounds, alone, best_variant
 from tokenpace.replay.policies.policy import PolicyKind
+from tokenpace.replay.policies.profile import Profile
 from tokenpace.replay.policies.signals import is_ready, pods_of, series_of
 from tokenpace.replay.traffic import Traffic
 from tokenpace.replay.truth import Fleet, Speeds
@@ -75,37 +76,6 @@ class Seen(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a benchmark of one pod before its deployment has shown, by streams, at one shape of requests."""
-
-    speeds: Speeds
-    load: Load
-
-    @property
-    def most_streams(self) -> int:
-        """How many fit its batch and its memory."""
-        slots, tokens = len(self.speeds.step_seconds), self.speeds.kv_tokens
-        context = self.load.prompt_tokens + self.load.generated_tokens / 2
-        return slots if tokens is None else max(1, min(slots, int(tokens / max(1.0, context))))
-
-    def inter_token_seconds(self, streams: float) -> float:
-        """Return the mean time between a stream's tokens: a step, and its share of the prompts read meanwhile."""
-        streams = min(max(streams, 1.0), float(self.most_streams))
-        below, above = math.floor(streams), math.ceil(streams)
-        step = self.speeds.step_seconds[below - 1]
-        step += (streams - below) * (self.speeds.step_seconds[above - 1] - step)
-        prompt_seconds = self.speeds.prompt_seconds(round(self.load.prompt_tokens))
-        return step + streams * prompt_seconds / max(1.0, self.load.generated_tokens)
-
-    def best_tokens_per_second(self, inter_token_seconds: float) -> float:
-        """Return the speed with the most streams that keep a latency; that of a single stream where none do."""
-        for streams in range(self.most_streams, 0, -1):
-            if (found := self.inter_token_seconds(streams)) <= inter_token_seconds:
-                return streams / found
-        return 1 / self.inter_token_seconds(1)
-
-
 @dataclass(slots=True)
 class DynamoPolicy:
     """The planner of one deployment."""
@@ -131,15 +101,17 @@ class DynamoPolicy:
         if seen is None or not workers:
             return {}
         streams = seen.load.requests / workers * seen.request_seconds / ADJUSTMENT_SECONDS
-        expected = Profile(self.speeds, seen.load).inter_token_seconds(streams)
+        expected = self._profile(seen.load).inter_token_seconds(streams)
         return {self.variant: self._replicas(correction=seen.inter_token_seconds / expected or 1.0)}
 
     def _replicas(self, *, correction: float) -> int:
         expected = Load(*(max(0.0, self.predictor(values)) for values in zip(*self.history, strict=True)))
-        profile = Profile(self.speeds, expected)
         demand = expected.requests * expected.generated_tokens / ADJUSTMENT_SECONDS
-        speed = profile.best_tokens_per_second(self.inter_token_seconds / correction)
+        speed = self._profile(expected).best_tokens_per_second(self.inter_token_seconds / correction)
         return self.bounds.held(math.ceil(demand / speed))
+
+    def _profile(self, load: Load) -> Profile:
+        return Profile(self.speeds, load.prompt_tokens, load.generated_tokens)
 
 
 def last(values: Sequence[float]) -> float:
@@ -172,7 +144,7 @@ def _policy(fleet: Fleet, share_of_target: float, predictor: Predictor) -> Dynam
 
 
 KNOB = "share of the inter-token latency that the SLO allows"
-SWEEP = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+SWEEP = (0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1)
 
 KINDS = (
     PolicyKind(name="dynamo-constant", source=SOURCE, knob=KNOB, default=1, sweep=SWEEP, make=constant),

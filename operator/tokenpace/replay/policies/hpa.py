@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from tokenpace.replay.policies.bounds import alone, best_variant
 from tokenpace.replay.policies.horizontal import SYNC_SECONDS, HorizontalScaler, per_pod_replicas
 from tokenpace.replay.policies.policy import PolicyKind
+from tokenpace.replay.policies.profile import Profile
 from tokenpace.replay.policies.signals import instant, pods_of, rate_of
 from tokenpace.replay.traffic import Traffic
-from tokenpace.replay.truth import Fleet, Speeds
+from tokenpace.replay.truth import Fleet
 from tokenpace.replay.view import PodView, View
 
 SOURCE = "kubernetes/kubernetes@1adaa75 pkg/controller/podautoscaler/{replica_calculator,horizontal}.go"
@@ -56,25 +57,19 @@ def on_queue(fleet: Fleet, _: Traffic, waiting_per_pod: float) -> PodMetricPolic
 
 
 def on_tokens(fleet: Fleet, _: Traffic, share_of_peak: float) -> PodMetricPolicy:
-    """Scale on generated tokens a second, against a share of what a pod has reached with a full batch.
+    """Scale on generated tokens a second, against a share of what a pod reaches with a full batch.
 
-    A person would take the target from a benchmark of the pod: in their favour it is taken from the truth. One number
-    for all fleets would say nothing, since fleets differ in speed by orders of magnitude.
+    A person would take the target from a benchmark of the pod with typical requests. In their favour it is the truth,
+    with the requests that the service's owner declares. One number for all fleets would say nothing: they differ in
+    speed by orders of magnitude.
     """
+    speeds, traffic = fleet.variants[best_variant(fleet.spec).name].speeds, fleet.spec.traffic
+    profile = Profile(speeds, float(traffic.prompt_tokens), float(traffic.generated_tokens))
 
     def generated(pod: PodView, view: View) -> float | None:
         return rate_of(pod, view, "generated_tokens")
 
-    return _policy(fleet, generated, share_of_peak * peak_tokens_per_second(fleet.variants[_best(fleet)].speeds))
-
-
-def peak_tokens_per_second(speeds: Speeds) -> float:
-    """Return what a replica generates with a full batch and no prompts."""
-    return len(speeds.step_seconds) / speeds.step_seconds[-1]
-
-
-def _best(fleet: Fleet) -> str:
-    return best_variant(fleet.spec).name
+    return _policy(fleet, generated, share_of_peak * profile.tokens_per_second(profile.most_streams))
 
 
 def _policy(fleet: Fleet, metric: PodMetric, target: float) -> PodMetricPolicy:

@@ -4,6 +4,7 @@ Capacity and demand are tokens held in KV memory. What a replica can hold is bou
 seen to hold while requests queued. Requests wait in the engines here: there is no scheduler in front with a queue.
 """
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ class SaturationAnalyzer:
 
     speeds: Mapping[str, Speeds]
     declared: Shape
-    """What a request is taken for until one has ended, where slots stand for memory."""
+    """What a request is taken for until one has ended."""
     full: dict[tuple[str, int], deque[float]] = field(
         default_factory=lambda: defaultdict[tuple[str, int], deque[float]](lambda: deque(maxlen=SAMPLES))
     )
@@ -121,17 +122,18 @@ class SaturationAnalyzer:
     def _capacity(self, variant: str, reading: Reading) -> float:
         """Return the lesser of what memory and what computing lets a replica hold."""
         shape = reading.shape or self.declared
-        samples = self.full[variant, _length_of(0.0 if reading.shape is None else shape.generated_tokens)]
-        bound = self._bound(variant, shape)
+        samples = self.full[variant, _length_of(shape.generated_tokens)]
+        bound = self._bound(variant)
         if reading.waiting >= QUEUE_THRESHOLD and reading.held_tokens > 0:
             samples.append(reading.held_tokens)
             return min(bound, reading.held_tokens)
         if samples:
             return min(bound, sum(samples) / len(samples))
-        return bound if reading.shape is None else self._estimated(variant, shape)
+        return self._estimated(variant, shape)
 
-    def _bound(self, variant: str, shape: Shape) -> float:
-        return KV_THRESHOLD * KvMemory(self.speeds[variant]).tokens(shape.held_tokens)
+    def _bound(self, variant: str) -> float:
+        tokens = self.speeds[variant].kv_tokens
+        return math.inf if tokens is None else KV_THRESHOLD * tokens
 
     def _estimated(self, variant: str, shape: Shape) -> float:
         """Return what the launch arguments say that a replica can hold, before any was full."""
@@ -140,7 +142,7 @@ class SaturationAnalyzer:
         if speeds.prefill is Prefill.CHUNKED:
             length = shape.prompt_tokens + shape.generated_tokens
             streams = min(streams, speeds.tokens_per_chunk * shape.generated_tokens / length)
-        return min(self._bound(variant, shape), streams * shape.held_tokens)
+        return min(self._bound(variant), streams * shape.held_tokens)
 
 
 def _peak(scrapes: list[Scrape], value: Callable[[Scrape], float]) -> float:
