@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tokenpace.replay.comparison import Case, Mark, Replayed, Source, marks, replay_all, tuned
+from tokenpace.replay.comparison import Case, Mark, Replayed, Source, Sweep, replay_all, swept, tuned
 from tokenpace.replay.fleet_file import FleetFileError, read_fleet
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.report.advice import advice
-from tokenpace.replay.report.build import ORACLE, build
+from tokenpace.replay.report.build import ORACLE, OURS, as_shipped, build
 from tokenpace.replay.report.figures import MARKS
 from tokenpace.replay.report.schema import Report
 from tokenpace.replay.report.write import write
@@ -24,8 +24,6 @@ from tokenpace.replay.traces import TraceError, read_trace
 from tokenpace.replay.truth import Scenario
 
 ALL: Final = "all"
-
-OURS: Final = "tokenpace"
 
 
 class ReplayError(ValueError):
@@ -72,12 +70,12 @@ def replay(
     policies = _chosen("--policy", policy, list(POLICIES))
     chosen_scenarios = [one for one in known if one.name in names]
     settled = _settings(settings)
-    swept: Mapping[str, Sequence[Mark]] = {}
+    found: Sweep = {}
     training = [one.name for one in chosen_scenarios if one.name not in HELD_OUT]
     training_seeds = TRAINING_SEEDS[: len(seeds)]
     if sweep:
-        swept = _sweep(training, policies, training_seeds, source=source, processes=processes, console=console)
-        settled = _tuned(swept)
+        found = _sweep(training, policies, training_seeds, source=source, processes=processes, console=console)
+        settled = _tuned(found[None])
     cases = [
         Case(name, seed, chosen, setting)
         for name in names
@@ -89,13 +87,13 @@ def replay(
     report = build(
         replayed,
         chosen_scenarios,
-        sweep=swept,
+        sweep=found,
         tuned=settled,
         trace=None if trace is None else trace.name,
         advice=_advice(chosen_scenarios[0], replayed, seeds[0]) if fleet else (),
     )
     words = f"{len(training)} scenarios, seeds {', '.join(map(str, training_seeds))}"
-    write(report, replayed, swept, words, out)
+    write(report, replayed, found, words, out)
     console.print(_table(report))
     return report
 
@@ -147,7 +145,7 @@ def _sweep(
     source: Source,
     processes: int,
     console: Console,
-) -> dict[str, list[Mark]]:
+) -> Sweep:
     if ORACLE not in policies or OURS not in policies:
         raise ReplayError(f"--policy: must have {ORACLE} and {OURS} with --sweep: settings are compared with theirs")
     cases = [
@@ -157,13 +155,15 @@ def _sweep(
         for policy in policies
         for setting in dict.fromkeys((POLICIES[policy].default, *POLICIES[policy].sweep))
     ]
-    return marks(_replayed(cases, source, processes, console, "sweeping").values(), ORACLE)
+    return swept(list(_replayed(cases, source, processes, console, "sweeping").values()), ORACLE)
 
 
-def _tuned(swept: Mapping[str, Sequence[Mark]]) -> dict[str, float]:
+def _tuned(found: Mapping[str, Sequence[Mark]]) -> dict[str, float]:
     """Return the setting that suits each peer best. Ours is reported as it is shipped."""
-    ours = next(mark.attainment for mark in swept[OURS] if mark.setting == POLICIES[OURS].default)
-    return {name: tuned(found, ours) for name, found in swept.items() if name not in (OURS, *MARKS)}
+    ours = as_shipped(found)
+    if ours is None:
+        return {}
+    return {name: tuned(marks, ours.attainment) for name, marks in found.items() if name not in (OURS, *MARKS)}
 
 
 def _replayed(

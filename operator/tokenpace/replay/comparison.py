@@ -149,6 +149,19 @@ def marks(replayed: Iterable[Replayed], oracle: str) -> dict[str, list[Mark]]:
     return dict(by_policy)
 
 
+Sweep = Mapping[str | None, Mapping[str, Sequence[Mark]]]
+"""How each setting of each policy did: by scenario, and over all of them (None)."""
+
+
+def swept(replayed: Collection[Replayed], oracle: str) -> Sweep:
+    """Return how each setting did, over all scenarios and in each."""
+    names = dict.fromkeys(one.case.scenario for one in replayed)
+    found: dict[str | None, Mapping[str, Sequence[Mark]]] = {None: marks(replayed, oracle)}
+    for name in names:
+        found[name] = marks((one for one in replayed if one.case.scenario == name), oracle)
+    return found
+
+
 def price(score: Score) -> float:
     """Return what a replay cost; replica-hours where no prices are declared."""
     return score.replica_hours if score.cost is None else score.cost
@@ -159,12 +172,14 @@ def tuned(candidates: Sequence[Mark], attainment: float) -> float:
 
     Where none does, it is the one that attains most, and of equals the cheapest.
     """
-    enough = [mark for mark in candidates if mark.attainment >= attainment - EQUAL_ATTAINMENT]
-    if enough:
-        return min(enough, key=lambda mark: (mark.cost, mark.setting)).setting
-    most = max(mark.attainment for mark in candidates)
-    best = [mark for mark in candidates if mark.attainment >= most - EQUAL_ATTAINMENT]
-    return min(best, key=lambda mark: (mark.cost, mark.setting)).setting
+    found = cheapest(candidates, attainment) or cheapest(candidates, max(mark.attainment for mark in candidates))
+    return candidates[0].setting if found is None else found.setting
+
+
+def cheapest(candidates: Iterable[Mark], attainment: float) -> Mark | None:
+    """Return the cheapest of those that attain so much; None where none does."""
+    enough = (mark for mark in candidates if mark.attainment >= attainment - EQUAL_ATTAINMENT)
+    return min(enough, key=lambda mark: (mark.cost, mark.setting), default=None)
 
 
 def _mean_of_means(values: Mapping[str, Sequence[float]]) -> float:

@@ -121,7 +121,7 @@ def _learned(truth: VariantTruth, shape: Shape, streams: float) -> Learned:
     steps, slots = truth.speeds.step_seconds, slots_of(truth.speeds, shape)
     most = min(max(math.ceil(streams), 2), len(steps))
     token = max((steps[most - 1] - steps[0]) / (most - 1), 0.0) if most > 1 else 0.0
-    prompt = truth.speeds.prompt_seconds(round(shape.prompt_tokens)) / shape.prompt_tokens
+    prompt = truth.speeds.prompt_seconds(round(shape.prompt_tokens)) / max(shape.prompt_tokens, 1.0)
     return Learned(
         template_hash="",
         belief=Belief.independent(Costs(steps[0] - token, token, prompt), (0.0, 0.0, 0.0)),

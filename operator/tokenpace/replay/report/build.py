@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from statistics import fmean
+from typing import Final
 
-from tokenpace.replay.comparison import Case, Mark, Replayed, price
+from tokenpace.replay.comparison import Case, Mark, Replayed, Sweep, cheapest, price
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.report.schema import (
+    Beside,
     Point,
     PolicyAbout,
     PolicyResult,
@@ -21,14 +23,16 @@ from tokenpace.replay.report.schema import (
 from tokenpace.replay.scenarios import HELD_OUT
 from tokenpace.replay.truth import Fleet, Scenario
 
-ORACLE = "oracle"
+ORACLE: Final = "oracle"
+
+OURS: Final = "tokenpace"
 
 
 def build(
     replayed: Mapping[Case, Replayed],
     scenarios: Sequence[Scenario],
     *,
-    sweep: Mapping[str, Sequence[Mark]],
+    sweep: Sweep,
     tuned: Mapping[str, float],
     trace: str | None,
     advice: Sequence[str] = (),
@@ -38,7 +42,7 @@ def build(
     Args:
         replayed: what is reported, of the scenarios and of no others.
         scenarios: in the order of the report.
-        sweep: by policy, how its settings did in the training; empty where nothing was swept.
+        sweep: how each setting did in the training; empty where nothing was swept.
         tuned: by policy, the setting that was chosen in its favour.
         trace: name of the recording.
         advice: sentences for the owner of the fleet.
@@ -55,7 +59,7 @@ def build(
         oracle=ORACLE if ORACLE in names else None,
         summary=_summaries(results),
         scenarios=results,
-        policies=tuple(_about(POLICIES[name], sweep.get(name, ()), tuned.get(name)) for name in names),
+        policies=tuple(_about(POLICIES[name], sweep, tuned.get(name)) for name in names),
         speeds=_speeds(scenario.fleet for scenario in scenarios),
         advice=tuple(advice),
     )
@@ -130,7 +134,7 @@ def _summaries(results: Iterable[ScenarioResult]) -> tuple[Summary, ...]:
     )
 
 
-def _about(kind: PolicyKind, marks: Sequence[Mark], tuned: float | None) -> PolicyAbout:
+def _about(kind: PolicyKind, sweep: Sweep, tuned: float | None) -> PolicyAbout:
     return PolicyAbout(
         name=kind.name,
         source=kind.source,
@@ -138,8 +142,29 @@ def _about(kind: PolicyKind, marks: Sequence[Mark], tuned: float | None) -> Poli
         default=kind.default,
         tuned=tuned,
         sweep=tuple(
-            Point(setting=mark.setting, attainment=mark.attainment, cost_over_oracle=mark.cost) for mark in marks
+            Point(scenario=scenario, setting=mark.setting, attainment=mark.attainment, cost_over_oracle=mark.cost)
+            for scenario, found in sweep.items()
+            for mark in found.get(kind.name, ())
         ),
+        beside=tuple(
+            _beside(scenario, found[kind.name], ours)
+            for scenario, found in sweep.items()
+            if kind.name != OURS and kind.name in found and (ours := as_shipped(found)) is not None
+        ),
+    )
+
+
+def as_shipped(found: Mapping[str, Sequence[Mark]]) -> Mark | None:
+    """Return how tokenpace did as it is shipped; None where it did not take part."""
+    return next((mark for mark in found.get(OURS, ()) if mark.setting == POLICIES[OURS].default), None)
+
+
+def _beside(scenario: str | None, candidates: Sequence[Mark], ours: Mark) -> Beside:
+    equal = cheapest(candidates, ours.attainment)
+    return Beside(
+        scenario=scenario,
+        cost_over_tokenpace=equal.cost / ours.cost if equal is not None and ours.cost > 0 else None,
+        attainment_over_tokenpace=max(mark.attainment for mark in candidates) - ours.attainment,
     )
 
 

@@ -91,6 +91,8 @@ def timeline(title: str, shown: Sequence[tuple[str, Curves]]) -> Figure:
             rows[2][column].fill_between(minutes, curves.waiting, step="post", color=ACCENT, alpha=0.6, linewidth=0)
             rows[0][column].set_title(name, loc="left")
             rows[2][column].set_xlabel("minutes")
+        rows[0][0].set_ylim(0, max(_tokens_shown(curves) for _, curves in shown))
+        rows[1][0].set_ylim(0, max(_pods_shown(curves) for _, curves in shown))
         for axes, label in zip(rows[:, 0], ("tokens/s", "pods", "waiting"), strict=True):
             axes.set_ylabel(label)
         rows[0][-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -105,8 +107,17 @@ def _tokens(axes: Axes, minutes: Sequence[float], curves: Curves) -> None:
     axes.step(
         minutes, curves.capacity, where="post", color=ACCENT, linewidth=1.2, linestyle="--", label="capacity in time"
     )
-    # A fleet that is far too large would flatten what matters.
-    axes.set_ylim(0, 2.2 * max((*curves.demand, *curves.served, 1.0)))
+
+
+def _tokens_shown(curves: Curves) -> float:
+    """Return how far the axis goes: a fleet that is far too large would flatten what matters."""
+    asked = max((*curves.demand, *curves.served, 1.0))
+    return 1.05 * max(asked, min(max(curves.capacity, default=0.0), 2.2 * asked))
+
+
+def _pods_shown(curves: Curves) -> float:
+    columns = zip(*curves.ready.values(), curves.starting, strict=True)
+    return 1.05 * max((sum(column) for column in columns), default=1.0) or 1.0
 
 
 def _pods(axes: Axes, minutes: Sequence[float], curves: Curves) -> None:
@@ -115,7 +126,6 @@ def _pods(axes: Axes, minutes: Sequence[float], curves: Curves) -> None:
     axes.stackplot(
         minutes, *curves.ready.values(), curves.starting, labels=names, colors=colours, linewidth=0, step="post"
     )
-    axes.set_ylim(bottom=0)
 
 
 def _colour(name: str, number: int) -> str:

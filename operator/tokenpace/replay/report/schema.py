@@ -67,11 +67,24 @@ class ScenarioResult(_Part):
 
 
 class Point(_Part):
-    """One setting of a policy: means over scenarios and seeds of the training."""
+    """One setting of a policy in the training: means over its seeds."""
 
+    scenario: str | None
+    """Null: the mean over all training scenarios."""
     setting: float
     attainment: float
     cost_over_oracle: float
+
+
+class Beside(_Part):
+    """The best that a policy can do beside tokenpace as it is shipped, in the training, whatever its setting."""
+
+    scenario: str | None
+    """Null: over all training scenarios, with one setting for all."""
+    cost_over_tokenpace: float | None
+    """Cost, as a multiple of tokenpace's, of its cheapest setting that attains as much; null where none does."""
+    attainment_over_tokenpace: float
+    """Attainment of the setting that attains most, less tokenpace's."""
 
 
 class PolicyAbout(_Part):
@@ -85,6 +98,7 @@ class PolicyAbout(_Part):
     """What was chosen by the sweep: the cheapest setting that attains at least what tokenpace does by default, or the
     one that attains most where none does. Null where nothing was swept."""
     sweep: tuple[Point, ...]
+    beside: tuple[Beside, ...]
 
 
 class Summary(_Part):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tokenpace.replay.comparison import Case, Mark, Replayed, price
+from tokenpace.replay.comparison import Case, Replayed, Sweep, price
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.report import figures
 from tokenpace.replay.report.page import page
@@ -17,7 +17,7 @@ BESIDE: Final = ("tokenpace", "oracle")
 def write(
     report: Report,
     replayed: Mapping[Case, Replayed],
-    sweep: Mapping[str, Sequence[Mark]],
+    sweep: Sweep,
     training: str,
     folder: Path,
 ) -> None:
@@ -28,19 +28,19 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    pareto = None
-    if sweep:
-        defaults = {name: POLICIES[name].default for name in sweep}
-        figure = figures.pareto(sweep, defaults, "Attainment by cost, all training scenarios")
-        figures.save(figure, folder / "pareto.png")
-        pareto = figures.inline_svg(figure)
+    paretos = {}
+    for scenario, found in sweep.items():
+        defaults = {name: POLICIES[name].default for name in found}
+        figure = figures.pareto(found, defaults, f"Attainment by cost: {scenario or 'all training scenarios'}")
+        figures.save(figure, folder / f"pareto{f'-{scenario}' if scenario else ''}.png")
+        paretos[scenario] = figures.inline_svg(figure)
     timelines = {}
     for scenario, seed in first_seeds(report):
         shown = _shown([one for case, one in replayed.items() if (case.scenario, case.seed) == (scenario, seed)])
         figure = figures.timeline(f"{scenario}, seed {seed}", [(one.case.policy, one.curves) for one in shown])
         figures.save(figure, folder / f"{scenario}.png")
         timelines[scenario, seed] = figures.inline_svg(figure)
-    text = page(report, pareto=pareto, timelines=timelines, training=training)
+    text = page(report, paretos=paretos, timelines=timelines, training=training)
     (folder / "index.html").write_text(text, encoding="utf-8")
 
 
