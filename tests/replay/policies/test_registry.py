@@ -31,11 +31,11 @@ OVERLOAD = {
 
 
 @pytest.mark.parametrize("kind", PEERS, ids=lambda kind: kind.name)
-def test_no_setting_leaves_the_bounds_the_budget_and_the_floor_of_quality(kind: PolicyKind) -> None:
+def test_no_extreme_leaves_the_bounds_the_budget_and_the_floor_of_quality(kind: PolicyKind) -> None:
     costs = {"full": 8, "half": 5}
-    for setting in {*kind.sweep, kind.default}:
+    for setting in (kind.sweep[0], kind.default, kind.sweep[-1]):
         policy, asked = made(kind, FLEET, setting), {"full": 1, "half": 0}
-        for at in range(200, 2000, 20):
+        for at in range(200, 2000, 60):
             pods = [
                 pod(f"{name}-{n}", *steady(at, 180, rates=OVERLOAD, running=4, waiting=40, kv_share=1), variant=name)
                 for name, count in asked.items()

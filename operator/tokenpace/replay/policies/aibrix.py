@@ -31,7 +31,7 @@ MOST_TIMES_UP = 2.0
 MOST_TIMES_DOWN = 2.0
 DOWN_COOLDOWN_SECONDS = 300.0
 
-SWEEP = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+SWEEP = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)
 
 Choice = Callable[[Iterable[int]], int]
 

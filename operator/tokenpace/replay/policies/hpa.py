@@ -83,7 +83,7 @@ KINDS = (
         source=SOURCE,
         knob="waiting requests per pod",
         default=10,
-        sweep=(0.5, 1, 2, 5, 10, 20),
+        sweep=(0.2, 0.5, 1, 2, 5, 10, 20),
         make=on_queue,
     ),
     PolicyKind(
@@ -91,7 +91,7 @@ KINDS = (
         source=SOURCE,
         knob="generated tokens/s per pod, as a share of a full batch's",
         default=0.7,
-        sweep=(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+        sweep=(0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7),
         make=on_tokens,
     ),
 )

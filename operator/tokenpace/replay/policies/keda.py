@@ -139,7 +139,7 @@ KINDS = (
         "kedacore/keda@8b4f083 pkg/scalers/prometheus_scaler.go",
         knob="multiple of 5 running requests, 100 generated and 100 prompt tokens/s per pod",
         default=1,
-        sweep=(1, 2, 4, 8, 16, 32, 64),
+        sweep=(1, 2, 4, 6, 8, 12, 16, 32),
         make=production_stack,
     ),
     PolicyKind(

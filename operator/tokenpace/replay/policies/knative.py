@@ -87,7 +87,7 @@ KINDS = (
         source="knative/serving@98e5ef9 pkg/autoscaler/scaling/autoscaler.go, config/core/configmaps/autoscaler.yaml",
         knob="requests in flight per pod",
         default=70,
-        sweep=(2, 4, 8, 16, 32, 50, 70),
+        sweep=(2, 4, 5, 6, 8, 16, 32, 70),
         make=on_concurrency,
     ),
 )

@@ -70,7 +70,7 @@ KINDS = (
         source="ray-project/ray@00590c4 python/ray/serve/autoscaling_policy.py",
         knob="ongoing requests per replica",
         default=2,
-        sweep=(2, 4, 8, 16, 24, 32, 48, 64),
+        sweep=(2, 4, 6, 8, 12, 16, 32, 64),
         make=on_ongoing_requests,
     ),
 )

@@ -32,8 +32,6 @@ SAMPLES = 10
 SHORT_ANSWER_TOKENS = 100.0
 MEDIUM_ANSWER_TOKENS = 500.0
 
-UP_SWEEP = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 0.95)
-
 
 class Shape(NamedTuple):
     """A typical request of a pod."""
@@ -176,7 +174,7 @@ KINDS = (
         "internal/engines/pipeline/cost_aware_optimizer.go",
         knob="scale-up threshold, as a share of the tokens that fit",
         default=UP_THRESHOLD,
-        sweep=UP_SWEEP,
+        sweep=(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 0.95),
         make=on_saturation,
     ),
 )

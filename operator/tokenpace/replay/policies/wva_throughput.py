@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tokenpace.replay.policies.cost_aware import UP_THRESHOLD, Analysis, CostAwarePolicy
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.signals import RATE_SECONDS, KvMemory, instant, pods_of, rate_of
-from tokenpace.replay.policies.wva import UP_SWEEP, Shape, shape_of, speeds_of
+from tokenpace.replay.policies.wva import Shape, shape_of, speeds_of
 from tokenpace.replay.traffic import Traffic
 from tokenpace.replay.truth import Fleet, Speeds, VariantTruth
 from tokenpace.replay.view import PodView, View
@@ -213,7 +213,7 @@ KINDS = (
         "docs/developer-guide/throughput-analyzer.md",
         knob="scale-up threshold, as a share of the tokens/s of replicas at 85 % of their memory",
         default=UP_THRESHOLD,
-        sweep=UP_SWEEP,
+        sweep=(0.3, 0.4, 0.45, 0.5, 0.6, 0.7, 0.85, 0.95),
         make=on_throughput,
     ),
 )
