@@ -11,6 +11,7 @@ from tokenpace.planning.estimate import is_extrapolated, required_capacity
 from tokenpace.planning.goal import Goal, triable
 from tokenpace.planning.imbalance import IMBALANCE, imbalance
 from tokenpace.planning.memory import Memory
+from tokenpace.planning.setbacks import until
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.wording import shown
 
@@ -98,6 +99,13 @@ def scaling_limited(basis: Basis, goal: Goal, decision: Decision) -> Finding:
     troubled = sorted(f"{pod.name}: {pod.trouble}" for pod in decision.overdue if pod.trouble)
     if troubled:
         return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, f"{'; '.join(troubled)}.")
+    shortage = basis.shortages.get(goal.variant)
+    if shortage is not None:
+        message = (
+            f"There is room for {shortage.replicas} of {goal.variant} ({shortage.setback.message}); one more is tried "
+            f"after {until(shortage.setback)}."
+        )
+        return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, message)
     if not decision.enough:
         message = (
             f"{shown(decision.required_tokens_per_second)} tokens/s need more than the {decision.needed} replicas of "

@@ -27,6 +27,7 @@ from tokenpace.planning.outlook import outlook
 from tokenpace.planning.plausible import plausible_time
 from tokenpace.planning.setbacks import setbacks
 from tokenpace.planning.sight import Sight, look
+from tokenpace.planning.stock import shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
 
@@ -63,6 +64,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     )
     if is_new_moment:
         basis = _with_setbacks(basis)
+    basis = replace(basis, ladder=basis.ladder.within({name: one.replicas for name, one in basis.shortages.items()}))
     goal = choose(basis)
     if goal is None:
         return _nothing_to_run(basis), basis.memory
@@ -76,7 +78,8 @@ def _with_setbacks(basis: Basis) -> Basis:
     blocked = {name for name, setback in memory.setbacks.items() if setback.blocks(sight.now)}
     takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
     found = setbacks(memory.setbacks, sight, leads, None if takes_over else sight.incumbent)
-    return replace(basis, memory=replace(memory, setbacks=found))
+    short = shortages(memory.shortages, sight, leads)
+    return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
 
 
 def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:

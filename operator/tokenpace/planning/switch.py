@@ -1,14 +1,13 @@
 """A switch from one variant to another, in words: where it comes from, where it goes, and how far it has come."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from tokenpace.api.reasons import DecisionReason, ProgressingReason
 from tokenpace.planning.basis import Basis
 from tokenpace.planning.decide import Decision
 from tokenpace.planning.decision import Finding, Verdict
 from tokenpace.planning.goal import is_limited
-from tokenpace.planning.setbacks import Setback
+from tokenpace.planning.setbacks import Setback, until
 from tokenpace.planning.transition import Road
 
 
@@ -70,10 +69,9 @@ def progress(basis: Basis, decision: Decision, road: Road) -> Finding | None:
 
 def is_set_back(setback: Setback) -> str:
     """Return that a variant could not take over, why, and when it is tried again."""
-    until = datetime.fromtimestamp(setback.until_seconds, UTC)
     times = "" if setback.failures == 1 else f" {setback.failures} times in a row"
     cure = "; `scaling.maxSurge: 0` swaps in place" if "Unschedulable" in setback.message else ""
-    return f"could not take over{times} ({setback.message}{cure}) and is not tried again before {until:%H:%M:%S} UTC"
+    return f"could not take over{times} ({setback.message}{cure}) and is not tried again before {until(setback)}"
 
 
 def how_far(basis: Basis, under_way: Switch, road: Road) -> str:
