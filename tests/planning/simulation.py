@@ -1,6 +1,7 @@
 """A small fleet for the planner's tests: a closed loop of random requests, simulated pods, scrapes and plans."""
 
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -57,6 +58,8 @@ class World:
     engines: Mapping[str, Engine] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
     """Variants that serve nonsense: their canaries fail."""
+    room: Mapping[str, int] = field(default_factory=dict)
+    """Pods of a variant that there is room for, where there is not for all."""
     fleet: dict[str, int] = field(default_factory=dict)
     """Replicas by variant; at the beginning `replicas` of the first."""
 
@@ -141,6 +144,7 @@ class World:
             ready_since_seconds=pod.ready_at if ready else None,
             terminating=pod in self.draining,
             sample=sample,
+            trouble="Unschedulable" if pod.ready_at == math.inf else None,
             canary=pod.canary,
             canary_message="it generates nonsense" if pod.canary is Canary.FAILED else None,
         )
@@ -163,14 +167,15 @@ class World:
         for variant, replicas in fleet.items():
             engine = self.engines.get(variant, self.engine)
             there = [pod for pod in self.pods if pod.variant == variant]
-            for _ in range(replicas - len(there)):
+            for number in range(len(there), replicas):
                 self.names += 1
+                starts = number < self.room.get(variant, replicas)
                 self.pods.append(
                     SimulatedPod(
                         f"pod-{self.names}",
                         engine,
                         created_at=self.at,
-                        ready_at=self.at + engine.startup_seconds,
+                        ready_at=self.at + engine.startup_seconds if starts else math.inf,
                         variant=variant,
                         clock=self.at,
                     )
