@@ -119,9 +119,19 @@ class FakeApiServer:
         async def patched() -> dict[str, Any]:
             live = self._found((kind, namespace, name))
             self._check_version(live, patch["metadata"])
-            return self._store((kind, namespace, name), _merged(live, patch))
+            changed = _merged(live, patch)
+            if subresource == "scale":
+                _record_size(changed, names.FIELD_MANAGER)
+            return self._store((kind, namespace, name), changed)
 
         return await self._call(f"patch {kind.plural} {subresource}".strip(), patched)
+
+    def set_size(self, kind: Kind, namespace: str, name: str, replicas: int, manager: str) -> None:
+        """Scale a workload as somebody else does."""
+        changed = copy.deepcopy(self._found((kind, namespace, name)))
+        changed["spec"]["replicas"] = replicas
+        _record_size(changed, manager)
+        self._store((kind, namespace, name), changed)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str) -> None:
         async def deleted() -> dict[str, Any]:
@@ -165,6 +175,12 @@ def _scale_of(live: dict[str, Any]) -> dict[str, Any]:
         "spec": {"replicas": replicas} if replicas else {},
         "status": {"replicas": replicas, "selector": ",".join(f"{key}={value}" for key, value in labels.items())},
     }
+
+
+def _record_size(body: dict[str, Any], manager: str) -> None:
+    """Note who set the replicas, as `managedFields` do: whoever had them before has them no more."""
+    entry = {"manager": manager, "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    body["metadata"]["managedFields"] = [entry]
 
 
 def _merged(live: Any, patch: Any) -> Any:

@@ -1,6 +1,8 @@
 """The commands, as a person runs them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +165,20 @@ def test_run_names_the_setting_that_is_wrong(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TOKENPACE_TICK_SECONDS", "soon")
     result = RUNNER.invoke(app, ["run"])
     assert (result.exit_code, "tick_seconds" in result.stderr) == (2, True)
+
+
+def test_the_operator_starts_without_what_only_a_replay_needs() -> None:
+    """Its image holds no extras."""
+    lists_modules = "import sys, tokenpace.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", lists_modules], capture_output=True, check=True, text=True).stdout
+    assert {"tokenpace.replay", "numpy", "matplotlib", "jinja2"} & set(loaded.split()) == set()
+
+
+def test_a_replay_without_its_extra_says_how_to_install_it(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['numpy'] = None; from tokenpace.cli import app; app(sys.argv[1:])"
+    asked = [sys.executable, "-c", without, "replay", "--out", str(tmp_path)]
+    result = subprocess.run(asked, capture_output=True, check=False, text=True)
+    assert (result.returncode, result.stderr) == (
+        1,
+        "tokenpace replay: numpy is missing: pip install 'tokenpace[replay]'\n",
+    )

@@ -1,4 +1,4 @@
-"""The command line: `tokenpace run | render | status | explain | import | crd`, also as `kubectl tokenpace`."""
+"""The command line, also as `kubectl tokenpace`: run, render, status, explain, import, replay, crd."""
 
 import asyncio
 import json
@@ -139,6 +139,50 @@ def import_scaled_object(
         typer.echo(f"tokenpace import scaledobject: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo("---\n".join(one.text() for one in imported), nl=False)
+
+
+@app.command("replay")
+def replay_traffic(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the report: index.html, report.json and plots.")],
+    trace: Annotated[
+        Path | None, typer.Option(help="Recorded traffic: Azure's LLM traces, CSV or JSON Lines (docs/replay.md).")
+    ] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="A fleet of your own to replay the trace on: an LLMDeployment, or with its truth."),
+    ] = None,
+    scenario: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    policy: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    seed: Annotated[list[int] | None, typer.Option(help="Of all chance; may be given again for more runs.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Replays at the same time.")] = 1,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Try every setting of every policy first.")] = False,
+    settings: Annotated[Path | None, typer.Option(help="A report.json with --sweep, to take settings from.")] = None,
+) -> None:
+    """Replay recorded or drawn traffic: this planner beside the other autoscalers and an oracle. Needs no cluster."""
+    try:
+        from tokenpace.replay.command import ReplayError, replay  # noqa: PLC0415 - the operator's image has no extras
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tokenpace"):
+            raise
+        typer.echo(f"tokenpace replay: {error.name} is missing: pip install 'tokenpace[replay]'", err=True)
+        raise typer.Exit(1) from error
+    try:
+        replay(
+            trace=trace,
+            fleet=fleet,
+            scenario=scenario,
+            policy=policy,
+            seeds=seed or [0],
+            processes=processes,
+            sweep=sweep,
+            settings=settings,
+            out=out,
+            console=Console(),
+        )
+    except (OSError, ReplayError) as error:
+        typer.echo(f"tokenpace replay: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command("crd")

@@ -39,6 +39,7 @@ def seen(outcome: Outcome | None, sample: Sample | None = None) -> Pod:
         "shop",
         Holdings(deployments=(), others=(), pods=(pod,)),
         MetricsAnswer(samples={("shop", "chat-q4-x"): sample} if sample else {}, problems={}),
+        replicas={},
         hashes={},
         slots={},
         engines=(),

@@ -81,6 +81,7 @@ def facts(*pods: Pod, replicas: int = 2, wanted: int = 2, **changes: Any) -> Fac
         observation=observation,
         plan=plan,
         kept=keep(Memory()),
+        problems=(),
         refusals=(),
         outdated=(),
         hands_off=None,

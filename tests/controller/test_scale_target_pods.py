@@ -31,10 +31,12 @@ def observed(*, ready: bool = True, replicas: int = 3) -> Observation:
     }
     target = Target(DEPLOYMENTS, "shop", "vllm")
     found = ScaleTarget(target=target, replicas=replicas, pods=(keep_target_pod(pod, "today"),))
+    holdings = Holdings(deployments=(), others=(), pods=()).with_targets(ScaleTargets({"today": found}))
     return observe(
         "shop",
-        Holdings(deployments=(), others=(), pods=()).with_targets(ScaleTargets({"today": found})),
+        holdings,
         MetricsAnswer(samples={}, problems={}),
+        replicas={name: size.replicas for name, size in holdings.sizes.items()},
         hashes={},
         slots={},
         engines=(),

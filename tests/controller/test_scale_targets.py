@@ -76,6 +76,7 @@ async def test_nothing_but_its_size_is_changed(operator: Operator, resource: Any
     await operator.ticks(2)
     after = operator.fake.objects[DEPLOYMENTS, "shop", "vllm"]
     after["spec"]["replicas"], after["metadata"]["resourceVersion"] = 1, "41"
+    del after["metadata"]["managedFields"]  # the server's own record
     assert after == before
 
 
@@ -179,12 +180,33 @@ async def test_an_api_server_that_does_not_answer_for_a_moment_leaves_it_as_it_i
     async def answer(_: str) -> None:
         pass
 
+    await operator.ticks(2)
+    before = operator.condition("Ready")
+    body = operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]
+    body["spec"]["variants"][0]["minReplicas"] = 3
     operator.fake.before = refuse
-    await operator.ticks()
-    meanwhile = (replicas(operator), operator.condition("Ready")["reason"])
+    await operator.ticks(3)
+    meanwhile = (replicas(operator), operator.condition("Ready"))
     operator.fake.before = answer
     await operator.ticks()
-    assert (meanwhile, replicas(operator)) == ((1, "ScaleTargetUnreadable"), 2)
+    assert (meanwhile, replicas(operator)) == ((2, before), 3)
+
+
+@pytest.mark.usefixtures("theirs")
+async def test_an_api_server_that_does_not_answer_for_a_minute_is_told(operator: Operator, resource: Any) -> None:
+    bring(operator, resource)
+    now = 1000.0
+    operator.loop._monotonic = lambda: now
+
+    async def refuse(call: str) -> None:
+        if call == "list pods":
+            raise ApiError(503, "ServiceUnavailable", "later")
+
+    operator.fake.before = refuse
+    await operator.ticks()
+    now += 60
+    await operator.ticks()
+    assert operator.condition("Ready")["reason"] == "ScaleTargetUnreadable"
 
 
 @pytest.mark.usefixtures("theirs")

@@ -202,6 +202,34 @@ def test_nobody_waits_for_a_successor_of_which_no_replica_is_ordered() -> None:
 # --- What is said
 
 
+def test_a_variant_chosen_by_hand_that_failed_its_canary_says_what_happened() -> None:
+    failed = replace(q4s(1)[0], canary=Canary.FAILED, canary_message="it says nothing")
+    spec = ladder(mode="Manual", variant="q4", replicas=2)
+    decided, _ = watch(spec, seen(*q8s(2, BUSY), failed, q8=2, q4=1), 120)
+    assert decided.fleet["q8"] == 2
+    assert decided.progress is not None
+    assert (decided.progress.verdict, decided.progress.reason) == (Verdict.FALSE, ProgressingReason.PODS_IN_TROUBLE)
+    assert "q4 cannot (q4-pod-0: it says nothing)" in decided.progress.message
+    assert "it says nothing" in decided.message
+
+
+@pytest.mark.parametrize(
+    ("best", "least", "bounds"),
+    [
+        (Q8, Q4 | {"minReplicas": 1}, {"maxReplicas": 1, "maxSurge": 0}),
+        (Q8, Q4 | {"minReplicas": 1}, {"maxHourlyCost": "1"}),
+        (Q8 | {"hourlyCost": "5"}, Q4 | {"hourlyCost": "5"}, {"maxHourlyCost": "2"}),
+    ],
+)
+def test_the_last_that_serves_stays_where_bounds_contradict_each_other_and_scaling_limited_says_so(
+    best: dict[str, Any], least: dict[str, Any], bounds: dict[str, Any]
+) -> None:
+    decided, _ = watch(ladder(best, least, **bounds), seen(*q8s(1, BUSY), q8=1), 120)
+    assert decided.fleet["q8"] == 1
+    assert decided.scaling_limited.verdict is Verdict.TRUE
+    assert decided.scaling_limited.reason == ScalingLimitedReason.BOUNDS_REACHED
+
+
 def test_a_switch_says_what_is_needed_what_the_old_can_do_and_how_far_it_is() -> None:
     decided, _ = overrun()
     assert decided.reason is DecisionReason.SWITCHING

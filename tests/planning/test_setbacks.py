@@ -8,6 +8,7 @@ from tests.planning.declared import HASH, NOW, observation, pod, reading
 from tokenpace.planning.observation import Canary, Observation, Pod
 from tokenpace.planning.setbacks import FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, Setback, setbacks
 from tokenpace.planning.sight import look
+from tokenpace.planning.stock import Shortage, shortages
 
 Q8 = pod("q8-1", reading(5.0))
 FAILED = replace(pod("q4-1", variant="q4"), canary=Canary.FAILED, canary_message="no tokens within 30 s")
@@ -92,3 +93,22 @@ def test_what_serves_and_has_nothing_to_go_back_to_is_never_set_back() -> None:
 
 def test_a_time_that_cannot_be_blocks_nothing() -> None:
     assert not setback(until=NOW + 10 * LONGEST_BACK_OFF_SECONDS).blocks(NOW)
+
+
+def test_a_pod_that_cannot_start_says_nothing_of_a_variant_of_which_another_serves() -> None:
+    stuck = pod("q4-2", variant="q4", created=NOW - 300, ready=False, trouble="Unschedulable")
+    assert after(Q8, pod("q4-1", reading(5.0), variant="q4"), stuck) is None
+    assert after(Q8, stuck) is not None
+
+
+def test_what_there_is_room_for_is_remembered_and_more_is_tried_ever_later() -> None:
+    def short(known: dict[str, Shortage], at: float, serving: int = 1) -> dict[str, Shortage]:
+        pods = [pod(f"q4-{number}", reading(5.0), variant="q4") for number in range(serving)]
+        stuck = pod("q4-stuck", variant="q4", created=NOW - 300, ready=False, trouble="Unschedulable")
+        return shortages(known, look(seen(Q8, *pods, stuck), at), LEADS)
+
+    first = short({}, NOW)
+    assert (first["q4"].replicas, first["q4"].setback.until_seconds) == (1, NOW + FIRST_BACK_OFF_SECONDS)
+    assert short(first, NOW + 30) == first
+    assert short(first, NOW + 60)["q4"].setback.until_seconds == NOW + 60 + 2 * FIRST_BACK_OFF_SECONDS
+    assert short(first, NOW + 60, serving=2)["q4"].replicas == 2

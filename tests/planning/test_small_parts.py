@@ -68,7 +68,7 @@ def test_the_fleet_stays_if_it_can(current: int, up: int, more: int) -> None:
 
 
 def rate(low: float, mean: float, high: float) -> Rate:
-    return Rate(now=mean, low=low, mean=mean, high=high, counted_seconds=600.0)
+    return Rate(now=mean, low=low, mean=mean, high=high, careful_low=low, counted_seconds=600.0)
 
 
 def needed(at: float, tokens_per_second: float) -> Moment:

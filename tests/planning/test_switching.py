@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.planning.ladders import ENGINES, Q4, Q8, ladder
-from tests.planning.simulation import CPU, Lengths, Tick, World, constant, steps
+from tests.planning.simulated_pods import CPU, Lengths
+from tests.planning.simulation import Tick, World, constant, steps
 from tests.planning.test_fleet_follows_demand import true_capacity
 
-from tokenpace.api.reasons import DecisionReason, DegradedReason, ProgressingReason
+from tokenpace.api.reasons import DecisionReason, DegradedReason, ProgressingReason, ScalingLimitedReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.decision import Verdict
 from tokenpace.planning.memory import Memory
@@ -162,6 +163,26 @@ def test_a_variant_whose_pods_do_not_start_is_rolled_back_in_place() -> None:
     assert any(tick.plan.reason is DecisionReason.ROLLED_BACK or tick.fleet == {"q8": 3, "q4": 0} for tick in run.ticks)
 
 
+def test_what_could_be_scheduled_of_a_faster_variant_serves_and_the_rest_is_tried_later() -> None:
+    load = constant(1.5 * BEYOND_Q8)
+    run = world(load=load, q8=3, room={"q4": 2}).run(1200)
+    assert switches(run) == ["q4"]
+    assert run.ticks[-1].ready == {"q4": 2}
+    assert run.ticks[-1].plan.scaling_limited.reason == ScalingLimitedReason.PODS_DO_NOT_START
+    assert all(sum(tick.ready.values()) for tick in run.ticks)
+
+
+def test_where_fewer_could_be_scheduled_than_are_worth_the_switch_the_old_stay_and_tries_get_rarer() -> None:
+    slow = {"q8": CPU, "q4": replace(ENGINES["q4"], token_seconds=1 / 25)}
+    speed = {"streamTokensPerSecond": 25, "generationTokensPerSecond": 25}
+    spec = ladder(Q8, Q4 | {"expected": Q4["expected"] | speed})
+    run = world(spec, constant(BEYOND_Q8), q8=3, engines=slow, room={"q4": 1}).run(2400)
+    assert min(tick.ready.get("q8", 0) for tick in run.ticks) >= 2
+    asked = [after.at for before, after in itertools.pairwise(run.ticks) if after.fleet["q4"] > before.fleet["q4"]]
+    assert len(asked) <= 12
+    assert run.ticks[-1].fleet["q8"] == 3
+
+
 def test_without_metrics_nothing_is_switched_and_nothing_goes() -> None:
     run = world(load=rise_and_fall(), blind=lambda at: 310 <= at < 600).run(2400)
     dark = [tick for tick in run.ticks if 310 <= tick.at < 600]
@@ -208,8 +229,8 @@ def test_a_budget_that_keeps_quality_is_never_overdrawn(percent: int) -> None:
     load = steps((0.0, 2.5 * Q8_TOKENS_PER_SECOND), (1800.0, BEYOND_Q8))
     run = world(spec, load, q8=3).run(4800)
     assert any(tick.ready.get("q4") for tick in run.ticks)
-    assert run.ticks[-1].fleet["q4"] == 0
-    assert run.ticks[-1].plan.reason is DecisionReason.BUDGET_SPENT
+    spent = next(tick.at for tick in run.ticks if tick.plan.reason is DecisionReason.BUDGET_SPENT)
+    assert any(tick.at > spent and tick.fleet["q4"] == 0 for tick in run.ticks)
     budgets = [tick.plan.numbers for tick in run.ticks]
     assert all(one["generated_below_best_tokens"] <= percent / 100 * one["generated_by_all_tokens"] for one in budgets)
 

@@ -67,6 +67,7 @@ class ScalingLimitedReason(StrEnum):
     PODS_DO_NOT_START = "PodsDoNotStart"
     NO_VARIANT = "NoVariant"
     TRAFFIC_UNBALANCED = "TrafficUnbalanced"
+    CONFLICTING_WRITER = "ConflictingWriter"
 
 
 class TrafficReason(StrEnum):
@@ -125,6 +126,7 @@ class SupportReason(StrEnum):
 
     EVERYTHING_SUPPORTED = "EverythingSupported"
     FIELDS_WITHOUT_EFFECT = "FieldsWithoutEffect"
+    VARIANT_CANNOT_RUN = "VariantCannotRun"
 
 
 class EventReason(StrEnum):

@@ -6,6 +6,7 @@ models cost more memory and time than everything else that the operator does.
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,12 +21,14 @@ from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_incluster_config, load_kube_config
 
 from tokenpace.api.names import FIELD_MANAGER
-from tokenpace.cluster.kinds import Kind, Object, kind_of
+from tokenpace.cluster.kinds import LEASES, Kind, Object, kind_of
 
 PAGE_LIMIT = 500
 """Objects in a page of a list. 500 pods are about 4 MB of JSON: parsing them holds the event loop for 0.15 s."""
 
 _POD_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_LONGEST_QUIET_SECONDS = 60.0
+"""Writes stop for no longer than this, whatever the API server asks for: who scales late loses requests."""
 _WATCH_GRACE_SECONDS = 5.0
 """How long after its announced end a watch may stay open before it counts as stalled."""
 
@@ -71,6 +74,7 @@ class ApiClient:
         self._login = login
         self._login_lock = asyncio.Lock()
         self._timeout_seconds = timeout_seconds
+        self._quiet_until_seconds = -math.inf
         self._rest = RESTClientObject(configuration)
 
     @classmethod
@@ -208,7 +212,16 @@ class ApiClient:
         content_type: str = "application/json",
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Hold an answer below 400 open. A refused credential is renewed once, because tokens rotate."""
+        """Hold an answer below 400 open. A refused credential is renewed once, because tokens rotate.
+
+        An API server that asks a write to come back later is sent none before, but those of the Lease: they are few,
+        and without them nobody could write at all.
+        """
+        is_bound = method != "GET" and f"/{LEASES.plural}" not in path
+        quiet_seconds = self._quiet_until_seconds - asyncio.get_running_loop().time()
+        if is_bound and quiet_seconds > 0:
+            message = f"the API server asked to be left alone for another {quiet_seconds:.0f} s"
+            raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests", message, retry_after_seconds=quiet_seconds)
 
         async def send(authorization: str | None) -> aiohttp.ClientResponse:
             headers = {"Content-Type": content_type, "Accept": "application/json"}
@@ -230,10 +243,17 @@ class ApiClient:
                 response = await send(await self._renewed_authorization(authorization))
             async with response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise await _refusal(response)
+                    refusal = await _refusal(response)
+                    if is_bound and response.status == HTTPStatus.TOO_MANY_REQUESTS:
+                        self._be_quiet(refusal.retry_after_seconds or 0.0)
+                    raise refusal
                 yield response
         except (aiohttp.ClientError, ConfigException, OSError) as error:  # a time-out is an OSError
             raise ApiError(None, "Unreachable", f"{method} {path}: {str(error) or type(error).__name__}") from error
+
+    def _be_quiet(self, for_seconds: float) -> None:
+        now_seconds = asyncio.get_running_loop().time()
+        self._quiet_until_seconds = now_seconds + min(for_seconds, _LONGEST_QUIET_SECONDS)
 
     async def _authorization(self) -> str | None:
         return await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")

@@ -19,7 +19,7 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import Variant
 from tokenpace.cluster.kinds import Object
 from tokenpace.engines.engine import HTTP_PORT, Launch
-from tokenpace.engines.registry import ADAPTERS
+from tokenpace.engines.registry import ADAPTERS, problems
 
 SERVICE_PORT = 80
 
@@ -63,6 +63,7 @@ def desired_objects(
     Args:
         resource: the LLMDeployment; without a UID (a manifest that no cluster has seen) nothing is owned.
         spec: its spec. A variant that brings its own workload, or whose engine is not supported yet, has no Deployment.
+            One that its engine cannot run must have a pin, and keeps it.
         pins: what each variant's pods are rendered from now, from `pins_of`.
     """
     deployments = tuple(
@@ -132,8 +133,8 @@ def _current_pin(
     pins: Mapping[str, Pin],
 ) -> Pin:
     pin = pins.get(variant.name)
-    if pin is not None and pin.inputs_hash == inputs_hash(spec, variant):
-        return pin
+    if pin is not None and (pin.inputs_hash == inputs_hash(spec, variant) or problems(spec, variant)):
+        return pin  # also what cannot be rendered any more: pods that serve are not given up for a typo
     return _rendered(resource, spec, variant)
 
 

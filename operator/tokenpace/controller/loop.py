@@ -24,14 +24,16 @@ from tokenpace.cluster.objects import batch_limits, desired_objects, outdated_va
 from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
 from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
+from tokenpace.controller.disputes import Disputes, begin
 from tokenpace.controller.events import Happening, scalings, switching, turns
-from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
+from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.observe import observe
 from tokenpace.controller.recollection import keep, recall
 from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
+from tokenpace.controller.side_by_side import SideBySide
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.plan import plan
@@ -47,6 +49,8 @@ T = TypeVar("T")
 
 _STANDBY_SECONDS = 1.0
 """How often an operator that may not act yet looks again."""
+_PATIENCE_SECONDS = 60.0
+"""How long an existing workload may be unreadable before that is told: its size stays meanwhile in any case."""
 _SHORTEST_PAUSE_SECONDS = 0.5
 """Least time between two ticks, however often the loop is woken."""
 
@@ -106,8 +110,11 @@ class Loop:
             writes_per_second=settings.status_writes_per_second,
         )
         self._memories: dict[str, Memory] = {}
+        self._unreadable_since: dict[str, float] = {}
+        self._disputes: dict[str, Disputes] = {}
         self._wanted = asyncio.Event()
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
+        self._under_way = SideBySide()
         self._acted = False
         self._decisions: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {}
         """By resource, the last decision: logged when it changes, not at every tick."""
@@ -137,6 +144,7 @@ class Loop:
             while True:
                 await self._pass()
         finally:
+            self._under_way.cancel()
             self._canaries.forget_all_but(())  # the process would wait for those under way before it ends
 
     async def _pass(self) -> None:
@@ -148,7 +156,9 @@ class Loop:
             await self._timed_tick()
         else:
             # What this operator remembers and shows is of no use while another one is at work.
+            self._under_way.cancel()
             self._memories.clear()
+            self._disputes.clear()
             self._canaries.forget_all_but(())
             self._metrics.fleet.replace(())
         self.last_pass_monotonic_seconds = self._monotonic()
@@ -174,19 +184,22 @@ class Loop:
             for resource in self.mirrors.resources.objects.values()
             if "deletionTimestamp" not in resource["metadata"]
         ]
-        found = await asyncio.gather(*(self._guarded(resource, self._read(resource)) for resource in resources))
-        readables = [one for one in found if one is not None]
+        found = [(resource, self._read(resource)) for resource in resources]
+        readables = [one for _, one in found if isinstance(one, Readable)]
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
         with self._metrics.query_seconds.time():
             answer = await self._prometheus.sample(engines)
         self._note(answer.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
-        decided = await asyncio.gather(
-            *(self._guarded(one.resource, self._serve_if_seen(one, answer, taken.get(one.uid))) for one in readables)
-        )
-        self._metrics.fleet.replace(one for one in decided if one is not None)
+        works = {
+            uid: self._guarded(resource, self._attend(resource, one, answer, taken))
+            for resource, one in found
+            if (uid := resource["metadata"]["uid"]) not in self._under_way
+        }
+        decided = await self._under_way.run(works, within_seconds=self._settings.tick_seconds)
+        self._metrics.fleet.replace(decided)
         uids = {resource["metadata"]["uid"] for resource in resources}
-        for remembered in (self._memories, self._decisions, self._failures):
+        for remembered in (self._memories, self._disputes, self._unreadable_since, self._decisions, self._failures):
             _keep_only(remembered, uids)
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
@@ -199,18 +212,33 @@ class Loop:
             self._metrics_problem = problem
             log.warning("metrics unavailable", why=problem) if problem else log.info("metrics available again")
 
-    async def _read(self, resource: dict[str, Any]) -> Readable | None:
-        """Return the resource with its spec, or report why it cannot be run and return None."""
+    def _read(self, resource: dict[str, Any]) -> Readable | Exception:
+        """Return the resource with its spec, or why it cannot be run."""
         uid, status = resource["metadata"]["uid"], _status_of(resource)
         try:
             declared = parse_spec(resource)
-            spec = in_force(runnable_spec(declared), self._wall_clock())
-        except ManifestError as error:
+            launched = pins_of(self.mirrors.holdings(resource).deployments)
+            spec = in_force(runnable_spec(declared, launched), self._wall_clock())
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told on this resource and the others go on)
             self._memories.pop(uid, None)  # what it was before says nothing about what it will be when it is mended
-            await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(error)))
-            return None
+            return error
         memory = self._memories.get(uid) or recall(status)
         return Readable(resource, declared, spec, status, memory)
+
+    async def _attend(
+        self,
+        resource: dict[str, Any],
+        one: Readable | Exception,
+        answer: MetricsAnswer,
+        taken: Mapping[str, ScaleTargetError],
+    ) -> Decided | None:
+        """Serve one resource, or say why not."""
+        if isinstance(one, Readable):
+            return await self._serve_if_seen(one, answer, taken.get(one.uid))
+        if not isinstance(one, ManifestError):
+            raise one
+        await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(one)))
+        return None
 
     async def _report_unserved(self, resource: dict[str, Any], why: Refusal) -> None:
         metadata, previous, now = resource["metadata"], _status_of(resource), self._wall_clock()
@@ -253,9 +281,18 @@ class Loop:
             check_names(one.spec, holdings)
             targets = await self._scale_targets.read(one.resource["metadata"]["namespace"], one.spec.variants)
         except ScaleTargetError as why:
-            await self._report_unserved(one.resource, Refusal(why.reason, str(why)))
+            if self._has_lasted(one.uid, why):
+                await self._report_unserved(one.resource, Refusal(why.reason, str(why)))
             return None
+        self._unreadable_since.pop(one.uid, None)
         return await self._serve(one, answer, holdings.with_targets(targets))
+
+    def _has_lasted(self, uid: str, why: ScaleTargetError) -> bool:
+        """Tell whether a person should know: that the API server did not answer for a moment passes by itself."""
+        if why.reason is not ReadyReason.SCALE_TARGET_UNREADABLE:
+            return True
+        now = self._monotonic()
+        return now - self._unreadable_since.setdefault(uid, now) >= _PATIENCE_SECONDS
 
     async def _serve(self, one: Readable, answer: MetricsAnswer, holdings: Holdings) -> Decided:
         """Observe, plan, act and report for one resource."""
@@ -263,23 +300,27 @@ class Loop:
         metadata = one.resource["metadata"]
         pins = pins_of(holdings.deployments)
         desired = desired_objects(one.resource, one.spec, pins)
+        sizes, disputes = holdings.sizes, self._disputes_of(one, holdings)
         observation = observe(
             metadata["namespace"],
             holdings,
             answer,
+            replicas=disputes.to_plan_on(sizes, now),
             hashes={**template_hashes(desired), **holdings.targets.template_hashes},
             slots=batch_limits(one.spec, desired),
             engines=_engines_of(one.spec),
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
         )
-        made, memory = plan(one.spec, observation, one.memory, now)
+        planned, memory = plan(one.spec, observation, one.memory, now)
+        made = disputes.allowed(planned, sizes, now)
         self._memories[one.uid] = memory
         self._ask(one, holdings, made)
         observed = (*holdings.deployments, *holdings.others)
         needed = difference(one.resource, desired, observed, made.fleet) + holdings.targets.actions(made.fleet)
-        actions = () if one.hands_off is not None else needed
+        actions = () if one.hands_off is not None else disputes.permitted(needed, now)
         outcomes = await execute(actions, self._client, self._lease)
+        self._disputes[one.uid] = disputes.after(planned, sizes, outcomes, now)
         self._acted = self._acted or any(outcome.result is Result.DONE for outcome in outcomes)
         self._record(metadata, made, outcomes)
         facts = Facts(
@@ -289,6 +330,7 @@ class Loop:
             observation=observation,
             plan=made,
             kept=keep(memory),
+            problems=field_problems(one.declared),
             refusals=refusals_of(outcomes),
             outdated=outdated_variants(one.resource, one.spec, pins),
             hands_off=one.hands_off,
@@ -296,6 +338,15 @@ class Loop:
         status = await self._report(one, facts, scalings(outcomes, made.message), now)
         failures = {name: setback.failures for name, setback in memory.setbacks.items()}
         return Decided(metadata["namespace"], metadata["name"], one.declared, status, made, failures)
+
+    def _disputes_of(self, one: Readable, holdings: Holdings) -> Disputes:
+        """Return what this operator knows of other writers of a resource's objects."""
+        stance = one.hands_off or one.declared.scaling.mode
+        known = self._disputes.get(one.uid)
+        if known is not None:
+            return known.under(stance, holdings.sizes)
+        seen = one.status.observed_generation == one.resource["metadata"]["generation"]
+        return begin(stance, holdings.sizes, spec_was_seen=seen)
 
     def _ask(self, one: Readable, holdings: Holdings, made: Plan) -> None:
         """Let the pods be asked for a generation that the plan wants to see, unless nothing may be touched."""

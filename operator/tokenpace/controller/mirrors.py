@@ -10,6 +10,7 @@ from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYM
 from tokenpace.cluster.mirror import Key, Mirror
 from tokenpace.cluster.observed import has_ended, keep_pod, owner_of_pods, pod_owner, without_managed_fields
 from tokenpace.cluster.scale_target import ScaleTargets
+from tokenpace.cluster.writers import Size, keep_writers, sizes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,12 @@ class Holdings:
     pods: tuple[Object, ...]
     targets: ScaleTargets = field(default_factory=ScaleTargets)
     """Workloads that it scales and did not make; their pods are among ``pods``."""
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """The size of each variant's workload. Who set that of one that was not made here is told to nobody."""
+        brought = {name: Size(one.target, one.replicas, None) for name, one in self.targets.found.items()}
+        return {**sizes_of(self.deployments), **brought}
 
     def with_targets(self, targets: ScaleTargets) -> "Holdings":
         """Return this together with the workloads that variants bring.
@@ -68,7 +75,7 @@ class Mirrors:
         self.resources = scope(LLM_DEPLOYMENTS, keep=without_managed_fields)
         ours: dict[str, Any] = {"label_selector": DEPLOYMENT_LABEL, "on_change": on_change}
         self._deployments, self._services, self._budgets = (
-            scope(kind, keep=without_managed_fields, **ours) for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
+            scope(kind, keep=keep_writers, **ours) for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
         )
         self._pods = scope(PODS, keep=keep_pod, owner=pod_owner, **ours)
 

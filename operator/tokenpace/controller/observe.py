@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tokenpace.api.variant import EngineType
 from tokenpace.cluster.kinds import Object
-from tokenpace.cluster.observed import observed_pod, observed_replicas
+from tokenpace.cluster.observed import observed_pod
 from tokenpace.cluster.scale_target import ScaleTargets
 from tokenpace.controller.mirrors import Holdings
 from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod
@@ -18,6 +18,7 @@ def observe(
     holdings: Holdings,
     answer: MetricsAnswer,
     *,
+    replicas: Mapping[str, int],
     hashes: Mapping[str, str],
     slots: Mapping[str, int],
     engines: Collection[EngineType],
@@ -30,6 +31,7 @@ def observe(
         namespace: of the LLMDeployment and everything it owns.
         holdings: its objects and pods.
         answer: what Prometheus said in this tick.
+        replicas: that each variant's workload is asked for.
         hashes: by variant, the hash of the inputs that new pods get.
         slots: by variant, how many requests such a new pod works on at once.
         engines: of the variants in the spec; what Prometheus could not say of others is no problem here.
@@ -40,7 +42,7 @@ def observe(
     answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
     problems = [problem for engine, problem in answer.problems.items() if engine in engines and not answered]
     return Observation(
-        replicas={**observed_replicas(holdings.deployments), **holdings.targets.replicas},
+        replicas=replicas,
         template_hashes=hashes,
         pods=tuple(
             _vouched_for(

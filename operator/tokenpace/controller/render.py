@@ -6,7 +6,7 @@ import yaml
 
 from tokenpace.api.names import API_VERSION, KIND
 from tokenpace.cluster.objects import desired_objects
-from tokenpace.controller.manifest import ManifestError, parse_spec, runnable_spec
+from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 
 
 def render(text: str) -> list[dict[str, Any]]:
@@ -29,5 +29,8 @@ def render(text: str) -> list[dict[str, Any]]:
             raise ManifestError(f"every document must be an LLMDeployment of {API_VERSION}")
         if not isinstance(document.get("metadata"), dict) or "name" not in document["metadata"]:
             raise ManifestError("metadata.name: must be specified")
-        objects += desired_objects(document, runnable_spec(parse_spec(document)))
+        declared = parse_spec(document)
+        if found := field_problems(declared):
+            raise ManifestError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
+        objects += desired_objects(document, runnable_spec(declared))
     return objects

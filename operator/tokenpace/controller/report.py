@@ -20,6 +20,7 @@ from tokenpace.api.support import unsupported_fields
 from tokenpace.cluster.apply import Outcome, Result
 from tokenpace.controller.advice import advised_action
 from tokenpace.controller.recollection import Kept
+from tokenpace.engines.engine import FieldProblem
 from tokenpace.planning.decision import Finding, Plan, Verdict
 from tokenpace.planning.observation import Observation
 
@@ -44,6 +45,8 @@ class Facts:
     plan: Plan
     kept: Kept
     """What of the planner's memory outlives a restart."""
+    problems: Sequence[FieldProblem]
+    """Values that an engine cannot run: their variants are left out, or keep the pods that they have."""
     refusals: Sequence[Refusal]
     outdated: Sequence[str]
     """Variants whose pods this version of the operator would render otherwise than they are."""
@@ -177,7 +180,7 @@ def _findings(facts: Facts, ready: Mapping[str, int]) -> dict[ConditionType, Fin
         ConditionType.TRAFFIC_UNBALANCED: plan.traffic_unbalanced,
         ConditionType.PROGRESSING: _progressing(facts, ready),
         ConditionType.DEGRADED: plan.degraded,
-        ConditionType.NOT_YET_SUPPORTED: _not_yet_supported(facts.declared),
+        ConditionType.NOT_YET_SUPPORTED: _not_yet_supported(facts),
     }
 
 
@@ -231,8 +234,14 @@ def _settled(facts: Facts, ready: Mapping[str, int]) -> Finding:
     return Finding(Verdict.FALSE, ProgressingReason.SETTLED, f"The fleet is as decided ({fleet_text(ready)}).")
 
 
-def _not_yet_supported(spec: LLMDeploymentSpec) -> Finding:
-    fields = unsupported_fields(spec)
-    if not fields:
-        return Finding(Verdict.FALSE, SupportReason.EVERYTHING_SUPPORTED, "Every declared field has its effect.")
-    return Finding(Verdict.TRUE, SupportReason.FIELDS_WITHOUT_EFFECT, " ".join(str(field) for field in fields))
+def _not_yet_supported(facts: Facts) -> Finding:
+    broken = [
+        f"{one.field}: {one.message}; until that is right the variant is left out, or keeps the pods that it has."
+        for one in facts.problems
+    ]
+    fields = [str(field) for field in unsupported_fields(facts.declared)]
+    if broken:
+        return Finding(Verdict.TRUE, SupportReason.VARIANT_CANNOT_RUN, " ".join((*broken, *fields)))
+    if fields:
+        return Finding(Verdict.TRUE, SupportReason.FIELDS_WITHOUT_EFFECT, " ".join(fields))
+    return Finding(Verdict.FALSE, SupportReason.EVERYTHING_SUPPORTED, "Every declared field has its effect.")

@@ -12,6 +12,7 @@ from tokenpace.planning.memory import Memory
 from tokenpace.planning.need import Need
 from tokenpace.planning.observation import Canary, Pod
 from tokenpace.planning.sight import Sight
+from tokenpace.planning.stock import Shortage
 from tokenpace.planning.transition import Standing
 
 
@@ -40,6 +41,18 @@ class Basis:
         """By variant, the replicas that the cluster has room for, where some of them cannot start."""
         stuck = Counter(pod.variant for pod in self.sight.observation.pods if pod.trouble and self.is_overdue(pod))
         return {name: max(self.running.get(name, 0) - count, 0) for name, count in stuck.items()}
+
+    @property
+    def shortages(self) -> Mapping[str, Shortage]:
+        """By variant, the shortages that count now: on the way to another variant, or of another than serves.
+
+        Of the only one that serves, a replica that cannot start is asked for all the same: it is what brings a node.
+        """
+        return {
+            name: shortage
+            for name, shortage in self.memory.shortages.items()
+            if shortage.setback.blocks(self.sight.now) and (name != self.sight.incumbent or self.is_mixed_with(name))
+        }
 
     def is_successor(self, name: str) -> bool:
         """Tell whether this variant has yet to take the place of the one that serves."""

@@ -117,8 +117,15 @@ class Estimate:
     @property
     def needed_tokens_per_second(self) -> float:
         """What certainly has to be planned for."""
-        low = 0.0 if self.rate is None else self.rate.low
-        return max(low + self.backlog_tokens_per_second, self.growth_tokens_per_second)
+        return self._needed(0.0 if self.rate is None else self.rate.low)
+
+    @property
+    def needed_beyond_doubt_tokens_per_second(self) -> float:
+        """What has to be planned for even if lengths vary more than was seen."""
+        return self._needed(0.0 if self.rate is None else self.rate.careful_low)
+
+    def _needed(self, arriving: float) -> float:
+        return max(arriving + self.backlog_tokens_per_second, self.growth_tokens_per_second)
 
     def capacity_of(self, serving: Mapping[str, int]) -> float:
         """Return what pods can serve together, to plan with; those of which nothing is known do not count."""
@@ -173,12 +180,13 @@ def estimate(spec: LLMDeploymentSpec, sight: Sight, memory: Memory) -> Estimate:
     drain = drain_seconds(spec.slo, sight.observation.tick_seconds)
     targets = targets_of(spec.slo, drain)
     variants = {variant.name: _believed(variant, spec, memory, shape, targets) for variant in spec.variants}
+    readings = sight.readings
+    counted = bool(readings) and all(reading.requests_per_second is not None for reading in readings)
     now = (
-        rate(memory.history, shape, memory.watching_since_seconds)
+        rate(memory.history, shape, memory.watching_since_seconds, counted=counted)
         if memory.watching_since_seconds is not None
         else None
     )
-    readings = sight.readings
     generated = sum(reading.generated_tokens_per_second for reading in readings) * sight.unseen_factor
     saturated = _is_saturated(memory, sight)
     backlog = _backlog(variants, sight) if sight.measuring else 0.0

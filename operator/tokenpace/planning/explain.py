@@ -9,7 +9,7 @@ from tokenpace.planning.decide import Decision
 from tokenpace.planning.estimate import Estimate
 from tokenpace.planning.goal import Goal, left_tokens
 from tokenpace.planning.need import SAFE_FLEET_AFTER_SECONDS
-from tokenpace.planning.switch import Switch, blocking, how_far, is_set_back, switch_of
+from tokenpace.planning.switch import Switch, blocking, how_far, is_set_back, switch_of, what_failed
 from tokenpace.planning.transition import Road
 from tokenpace.planning.wording import shown
 
@@ -22,7 +22,7 @@ def sentence(basis: Basis, goal: Goal, decision: Decision, road: Road) -> str:
     text = f"{_settled(basis, decision)}{_step(decision)}."
     if under_way is not None:
         retiring = ", ".join(sorted(road.outgoing(basis.running)))
-        return f"{text} {retiring} stays until {under_way.new} serves."
+        return f"{text} {retiring} stays until {under_way.new} serves{what_failed(basis, under_way.new)}."
     if goal.refused is not None:
         left = max(left_tokens(basis), 0.0)
         text += f" {goal.refused} could serve more; the quality budget has only {left:.0f} tokens left for it."

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tokenpace.api.reasons import MetricsReason, ScalingLimitedReason, SLOFeasibleReason, TrafficReason
+from tokenpace.api.scaling import Mode
 from tokenpace.planning.balance import lone_first_token_seconds, lone_stream_seconds
 from tokenpace.planning.basis import Basis
 from tokenpace.planning.decide import Decision, is_unbalanced
@@ -11,7 +12,10 @@ from tokenpace.planning.estimate import is_extrapolated, required_capacity
 from tokenpace.planning.goal import Goal, triable
 from tokenpace.planning.imbalance import IMBALANCE, imbalance
 from tokenpace.planning.memory import Memory
+from tokenpace.planning.setbacks import until
 from tokenpace.planning.sight import Sight
+from tokenpace.planning.switch import missing_room
+from tokenpace.planning.transition import Road
 from tokenpace.planning.wording import shown
 
 
@@ -93,13 +97,21 @@ def _bounded(basis: Basis, name: str) -> Finding:
     return Finding(Verdict.TRUE, SLOFeasibleReason.FEASIBLE, message)
 
 
-def scaling_limited(basis: Basis, goal: Goal, decision: Decision) -> Finding:
+def scaling_limited(basis: Basis, goal: Goal, decision: Decision, road: Road) -> Finding:
     """Return what keeps the fleet from what is needed."""
     troubled = sorted(f"{pod.name}: {pod.trouble}" for pod in decision.overdue if pod.trouble)
     if troubled:
         return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, f"{'; '.join(troubled)}.")
-    if not decision.enough:
+    shortage = basis.shortages.get(goal.variant)
+    if shortage is not None:
         message = (
+            f"There is room for {shortage.replicas} of {goal.variant} ({shortage.setback.message}); one more is tried "
+            f"after {until(shortage.setback)}."
+        )
+        return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, message)
+    contradiction = _contradiction(basis, decision, road)
+    if contradiction is not None or not decision.enough:
+        message = contradiction or (
             f"{shown(decision.required_tokens_per_second)} tokens/s need more than the {decision.needed} replicas of "
             f"{goal.variant} that the bounds allow (`scaling.maxReplicas`, `maxHourlyCost`, the variant's own)."
         )
@@ -110,6 +122,15 @@ def scaling_limited(basis: Basis, goal: Goal, decision: Decision) -> Finding:
         message = "More replicas would get no requests: see TrafficUnbalanced."
         return Finding(Verdict.TRUE, ScalingLimitedReason.TRAFFIC_UNBALANCED, message)
     return Finding(Verdict.FALSE, ScalingLimitedReason.NOT_LIMITED, "Nothing limits the fleet.")
+
+
+def _contradiction(basis: Basis, decision: Decision, road: Road) -> str | None:
+    """Return which bound leaves nothing that could take the place of the last that serves."""
+    name = decision.variant
+    if decision.replicas == 0 and basis.spec.scaling.mode is not Mode.MANUAL:
+        return f"The bounds allow no replica of {name}: raise `scaling.maxReplicas`, `maxHourlyCost` or its own."
+    cure = missing_room(basis, road)
+    return None if cure is None else f"The bounds leave no room for {name} beside what serves: raise `scaling.{cure}`."
 
 
 def traffic_unbalanced(memory: Memory, sight: Sight) -> Finding:

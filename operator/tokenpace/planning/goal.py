@@ -85,7 +85,7 @@ def _rescued(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
     """Return a variant that leaves less work waiting than ``base``, which is certainly not enough; None if it is."""
     ladder, need = basis.ladder.within(basis.stock), basis.need
     most = ladder.most(base)
-    overrun = need.certain > most.tokens_per_second and not _is_unexplored(basis, base)
+    overrun = need.beyond_doubt > most.tokens_per_second and not _is_unexplored(basis, base)
     late = not most.keeps_targets and not basis.is_in_time(base)
     if basis.ladder.believed(base).costs is None or not (overrun or late):
         return None
@@ -94,7 +94,9 @@ def _rescued(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
     if not _gains(most, choice, overrun=overrun):
         return Goal(variant=base)
     way = way_to(basis, choice)
-    if way is None or (choice.keeps_targets == most.keeps_targets and not pays_off(basis, way, choice, most)):
+    # On the way to a variant that there is too little room for, staying would end in less than what serves now.
+    compared = choice.keeps_targets == most.keeps_targets and base not in basis.shortages
+    if way is None or (compared and not pays_off(basis, way, choice, most)):
         return Goal(variant=base)
     if not _is_affordable(basis, base, choice, allowed):
         return Goal(variant=base, refused=choice.variant)

@@ -21,6 +21,7 @@ from tokenpace.planning.plausible import SHORTEST_SECONDS
 from tokenpace.planning.setbacks import Setback
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.stability import Descent
+from tokenpace.planning.stock import Shortage
 from tokenpace.planning.streams import StreamShare
 
 LONGEST_PAUSE_TICKS = 6
@@ -58,7 +59,9 @@ class Memory:
     goal: str | None = None
     """The variant that the fleet was last sent to."""
     setbacks: Mapping[str, Setback] = field(default_factory=dict)
-    """By variant. Written down and read back, as are the next two."""
+    """By variant. Written down and read back, as are the last switch and the budget."""
+    shortages: Mapping[str, Shortage] = field(default_factory=dict)
+    """By variant."""
     switched_at_seconds: float | None = None
     """When the fleet was last sent from one variant to another."""
     budget: Budget = field(default_factory=Budget)

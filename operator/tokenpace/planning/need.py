@@ -19,6 +19,8 @@ class Need:
 
     certain: float
     """For what is certainly wanted now."""
+    beyond_doubt: float
+    """Likewise, as far as it takes to give up precision."""
     likely: float | None
     """For the demand as it looks now; None where that is not known."""
     window: float | None
@@ -35,6 +37,7 @@ def need(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estimate: Estima
     certain = required(_certain_demand(spec, sight, memory, estimate)) or 0.0
     return Need(
         certain=certain,
+        beyond_doubt=certain if sight.blind else required(estimate.needed_beyond_doubt_tokens_per_second) or 0.0,
         likely=required(estimate.demand_tokens_per_second),
         window=required(_window_demand(spec, sight, memory, estimate)),
     )

@@ -27,6 +27,7 @@ from tokenpace.planning.outlook import outlook
 from tokenpace.planning.plausible import plausible_time
 from tokenpace.planning.setbacks import setbacks
 from tokenpace.planning.sight import Sight, look
+from tokenpace.planning.stock import shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
 
@@ -63,6 +64,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     )
     if is_new_moment:
         basis = _with_setbacks(basis)
+    basis = replace(basis, ladder=basis.ladder.within({name: one.replicas for name, one in basis.shortages.items()}))
     goal = choose(basis)
     if goal is None:
         return _nothing_to_run(basis), basis.memory
@@ -76,7 +78,8 @@ def _with_setbacks(basis: Basis) -> Basis:
     blocked = {name for name, setback in memory.setbacks.items() if setback.blocks(sight.now)}
     takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
     found = setbacks(memory.setbacks, sight, leads, None if takes_over else sight.incumbent)
-    return replace(basis, memory=replace(memory, setbacks=found))
+    short = shortages(memory.shortages, sight, leads)
+    return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
 
 
 def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
@@ -85,6 +88,8 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
     fleet = next_fleet(road, basis.standing(goal.variant))
     if basis.sight.blind and basis.spec.scaling.mode is not Mode.MANUAL:
         fleet = {name: count if name == goal.variant else basis.running[name] for name, count in fleet.items()}
+    if basis.spec.scaling.mode is not Mode.MANUAL:
+        fleet = _with_the_last(basis, fleet)
     under_way = switch_of(basis, decision, road)
     decided = Plan(
         fleet=fleet,
@@ -97,7 +102,7 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
         metrics_available=metrics_available(basis.sight),
         slo_met=slo_met(basis.spec.slo, basis.sight, basis.estimate),
         slo_feasible=slo_feasible(basis),
-        scaling_limited=scaling_limited(basis, goal, decision),
+        scaling_limited=scaling_limited(basis, goal, decision, road),
         traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
         canaries=_canaries(basis, goal.variant),
         degraded=degraded(basis, goal),
@@ -105,6 +110,18 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
         outlook=outlook(basis, goal, decision),
     )
     return decided, _remembered(basis, goal, decision)
+
+
+def _with_the_last(basis: Basis, fleet: dict[str, int]) -> dict[str, int]:
+    """Return the fleet with one replica of what serves, where bounds that contradict each other would leave none."""
+    name, serving = basis.sight.incumbent, basis.sight.pods_serving
+    if (
+        name is None
+        or not basis.running.get(name, 0)
+        or any(fleet.get(one, 0) and count for one, count in serving.items())
+    ):
+        return fleet
+    return {**fleet, name: max(fleet[name], 1)}
 
 
 def _road(basis: Basis, decision: Decision) -> Road:

@@ -6,6 +6,7 @@ back, and a variant's setback ends with the inputs that its pods were rendered f
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tokenpace.planning.leadtime import is_overdue
 from tokenpace.planning.observation import Canary, Pod
@@ -46,6 +47,11 @@ class Setback:
         )
 
 
+def until(setback: Setback) -> str:
+    """Return when a setback ends, in words."""
+    return f"{datetime.fromtimestamp(setback.until_seconds, UTC):%H:%M:%S} UTC"
+
+
 def setbacks(
     before: Mapping[str, Setback], sight: Sight, lead_seconds: Mapping[str, float], established: str | None
 ) -> dict[str, Setback]:
@@ -73,7 +79,8 @@ def setbacks(
 def _judged(known: Setback, pods: Iterable[Pod], sight: Sight, lead_seconds: float) -> Setback:
     """Return the setback of a variant that may be tried, after a look at its pods; without failures once one passed."""
     there = [pod for pod in pods if not pod.terminating]
-    failure = next((why for pod in there if (why := _failure(pod, sight, lead_seconds))), None)
+    starts = any(pod.serving and pod.canary is not Canary.FAILED for pod in there)
+    failure = next((why for pod in there if (why := _failure(pod, sight, lead_seconds, starts=starts))), None)
     if failure is not None:
         return known.again(failure, sight.now)
     passed = any(pod.canary is Canary.PASSED for pod in there)
@@ -82,14 +89,15 @@ def _judged(known: Setback, pods: Iterable[Pod], sight: Sight, lead_seconds: flo
     )
 
 
-def _failure(pod: Pod, sight: Sight, lead_seconds: float) -> str | None:
+def _failure(pod: Pod, sight: Sight, lead_seconds: float, *, starts: bool) -> str | None:
     """Return why a pod cannot take over; None while it still may.
 
-    A pod that is only slow is waited for where nothing serves, for taking it away would begin its download anew, and
-    where most of its variant serve.
+    A pod that does not start says nothing of its variant where others of the same inputs serve, so that it
+    ``starts``. One that is only slow is waited for where nothing serves, for taking it away would begin its download
+    anew.
     """
     if pod.canary is Canary.FAILED:
         return f"{pod.name}: {pod.canary_message or 'its canary failed'}"
-    if not is_overdue(pod, lead_seconds, sight.now) or (pod.trouble is None and sight.incumbent in (None, pod.variant)):
+    if starts or not is_overdue(pod, lead_seconds, sight.now) or (pod.trouble is None and sight.incumbent is None):
         return None
     return f"{pod.name}: {pod.trouble or f'it did not serve within {sight.now - pod.created_at_seconds:.0f} s'}"

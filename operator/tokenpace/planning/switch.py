@@ -1,14 +1,13 @@
 """A switch from one variant to another, in words: where it comes from, where it goes, and how far it has come."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from tokenpace.api.reasons import DecisionReason, ProgressingReason
 from tokenpace.planning.basis import Basis
 from tokenpace.planning.decide import Decision
 from tokenpace.planning.decision import Finding, Verdict
 from tokenpace.planning.goal import is_limited
-from tokenpace.planning.setbacks import Setback
+from tokenpace.planning.setbacks import Setback, until
 from tokenpace.planning.transition import Road
 
 
@@ -60,6 +59,8 @@ def blocking(basis: Basis, name: str) -> Setback | None:
 def progress(basis: Basis, decision: Decision, road: Road) -> Finding | None:
     """Return the switch that is under way, or was rolled back and is not tried again yet."""
     under_way = switch_of(basis, decision, road)
+    if under_way is not None and blocking(basis, under_way.new):
+        return Finding(Verdict.FALSE, ProgressingReason.PODS_IN_TROUBLE, f"{how_far(basis, under_way, road)}.")
     if under_way is not None and not blocking(basis, under_way.old):
         return Finding(Verdict.TRUE, ProgressingReason.SWITCHING, f"{how_far(basis, under_way, road)}.")
     setbacks = [f"{name} {is_set_back(setback)}." for name in road.goal if (setback := blocking(basis, name))]
@@ -70,10 +71,9 @@ def progress(basis: Basis, decision: Decision, road: Road) -> Finding | None:
 
 def is_set_back(setback: Setback) -> str:
     """Return that a variant could not take over, why, and when it is tried again."""
-    until = datetime.fromtimestamp(setback.until_seconds, UTC)
     times = "" if setback.failures == 1 else f" {setback.failures} times in a row"
     cure = "; `scaling.maxSurge: 0` swaps in place" if "Unschedulable" in setback.message else ""
-    return f"could not take over{times} ({setback.message}{cure}) and is not tried again before {until:%H:%M:%S} UTC"
+    return f"could not take over{times} ({setback.message}{cure}) and is not tried again before {until(setback)}"
 
 
 def how_far(basis: Basis, under_way: Switch, road: Road) -> str:
@@ -81,12 +81,27 @@ def how_far(basis: Basis, under_way: Switch, road: Road) -> str:
     new, old, serving = under_way.new, under_way.old, basis.sight.serving_of(under_way.new)
     enough = "it is known how many are enough" if road.enough is None else f"{new} serves"
     text = f"{serving} of {road.goal[new]} replicas of {new} serve; {old} stays until {enough}"
+    if blocking(basis, new):
+        return f"{text}{what_failed(basis, new)}"
     if serving and not basis.is_proven(new):
         return f"{text}, and more of {new} come when its first replica has passed its canary"
-    if road.room(basis.running, new) <= 0 and basis.running[new] < road.goal[new] and not _can_make_room(basis, road):
-        cure = "maxSurge" if sum(basis.running.values()) >= road.limit else "maxHourlyCost"
-        return f"{text}, for which the bounds leave no room: raise `scaling.{cure}`"
-    return text
+    cure = missing_room(basis, road)
+    return text if cure is None else f"{text}, for which the bounds leave no room: raise `scaling.{cure}`"
+
+
+def what_failed(basis: Basis, name: str) -> str:
+    """Return why a variant that has to take over cannot, as the end of a sentence; nothing where it may."""
+    failed = blocking(basis, name)
+    return "" if failed is None else f", but {name} cannot ({failed.message}): mend it, or choose another variant"
+
+
+def missing_room(basis: Basis, road: Road) -> str | None:
+    """Return the bound that leaves a switch no room, and none can be made, because the last that serves stays."""
+    new = road.variant
+    has_room = road.room(basis.running, new) > 0 or basis.running[new] >= road.goal[new]
+    if has_room or not road.outgoing(basis.running) or _can_make_room(basis, road):
+        return None
+    return "maxSurge" if sum(basis.running.values()) >= road.limit else "maxHourlyCost"
 
 
 def _can_make_room(basis: Basis, road: Road) -> bool:

@@ -69,8 +69,32 @@ def read_samples(
     """
     pods = {pod for signal in series.values() for pod in signal}
     windows = ((pod, _window({name: signal.get(pod, {}) for name, signal in series.items()})) for pod in pods)
-    read = ((pod, _sample(window, adapter, at_seconds, settings)) for pod, window in windows if window.scrapes)
+    read = (
+        (pod, sample_in(window, adapter, at_seconds, settings.stale_after_seconds))
+        for pod, window in windows
+        if window.scrapes
+    )
     return {pod: sample for pod, sample in read if sample is not None}
+
+
+def sample_in(
+    window: Window, adapter: EngineAdapter, at_seconds: float, stale_after_seconds: float
+) -> Live | Idle | Stale | None:
+    """Return what one pod's scrapes say, of which there is at least one; None where they do not suffice.
+
+    Args:
+        window: the scrapes.
+        adapter: of the pod's engine.
+        at_seconds: now, by the clock of the scrapes.
+        stale_after_seconds: the pod is not decided on when its last scrape is older.
+    """
+    age_seconds = at_seconds - window.scrapes[-1].at_seconds
+    if age_seconds > stale_after_seconds:
+        return Stale(age_seconds)
+    reading = adapter.read(window)
+    if reading is None or not _is_finite(reading):
+        return None
+    return Live(reading) if _works(reading) else Idle(reading)
 
 
 def read_blank(result: Iterable[Mapping[str, Any]], settings: PrometheusSettings) -> dict[PodKey, Sample]:
@@ -89,18 +113,6 @@ def read_blank(result: Iterable[Mapping[str, Any]], settings: PrometheusSettings
     )
     labels = (series["metric"] for series in result)
     return {(pod[settings.namespace_label], pod[settings.pod_label]): Idle(nothing) for pod in labels}
-
-
-def _sample(
-    window: Window, adapter: EngineAdapter, at_seconds: float, settings: PrometheusSettings
-) -> Live | Idle | Stale | None:
-    age_seconds = at_seconds - window.scrapes[-1].at_seconds
-    if age_seconds > settings.stale_after_seconds:
-        return Stale(age_seconds)
-    reading = adapter.read(window)
-    if reading is None or not _is_finite(reading):
-        return None
-    return Live(reading) if _works(reading) else Idle(reading)
 
 
 def _is_finite(reading: Reading) -> bool:

@@ -1,0 +1,202 @@
+"""A fleet of real llama.cpp pods beside its simulation under the same requests: `python -m e2e.simulated`.
+
+The simulated engine has the costs that the operator had learned *before* the run, and nothing else from the run but the
+moments at which requests came. Loads alternate, so that a machine that gets slower is in both.
+"""
+
+import argparse
+import itertools
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from rich.console import Console
+from rich.table import Table
+
+from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
+from e2e.kubectl import TOOLS, Kubectl
+from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
+from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS, Line, moment, start_load
+from e2e.recording import recording
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.replay.outcome import ClientView
+from tokenpace.replay.simulate import simulate
+from tokenpace.replay.traffic import Request, Traffic
+from tokenpace.replay.truth import Fleet, Prefill, Scenario, Speeds, VariantTruth
+from tokenpace.replay.view import View
+
+RUNS = 6
+REPLICAS = 2
+LOADS = (0.5, 0.8)
+"""Of the capacity that is reported for the fleet, in turn."""
+RUN_SECONDS = 90
+FIRST_SECONDS = 120
+"""Of load before the first run, at the larger of the two: the operator learns from it."""
+LUCKS = 20
+"""Ways to spread the same requests over the pods that are simulated, each as likely as the one that was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What clients saw."""
+
+    served_tokens_per_second: float
+    first_token_seconds: float
+    """The median."""
+    stream_tokens_per_second: float
+    """The median."""
+
+    @classmethod
+    def of(cls, first_tokens: Sequence[float], streams: Sequence[float], seconds: float) -> Self:
+        """Sum up streams of `GENERATED_TOKENS` that all came to their end."""
+        return cls(
+            len(first_tokens) * GENERATED_TOKENS / seconds, statistics.median(first_tokens), statistics.median(streams)
+        )
+
+    def ratios(self, to: Self) -> tuple[float, ...]:
+        """Return each figure divided by another's."""
+        return (
+            self.served_tokens_per_second / to.served_tokens_per_second,
+            self.first_token_seconds / to.first_token_seconds,
+            self.stream_tokens_per_second / to.stream_tokens_per_second,
+        )
+
+
+class Held:
+    """A policy that leaves everything as it is."""
+
+    interval_seconds = 10.0
+
+    def decide(self, _view: View, /) -> Mapping[str, int]:
+        """Return no change."""
+        return {}
+
+
+def arrivals(streams: Sequence[Line], begun_at: datetime) -> list[float]:
+    """Return when each stream arrived, in seconds since the load began."""
+    return sorted(
+        (moment(line) - begun_at).total_seconds()
+        - line["first_token_seconds"]
+        - (line["tokens"] - 1) / line["tokens_per_second"]
+        for line in streams
+    )
+
+
+def speeds(learned: Mapping[str, int], slots: int) -> Speeds:
+    """Return the engine that has these costs.
+
+    The batch that reads a prompt takes the streams that run along and makes the prompt's own first token
+    (docs/decisions/0024): a prompt adds that token to a step, and alone it is a step of its own.
+    """
+    step, token, prompt = (learned[f"{cost}Nanoseconds"] / 1e9 for cost in ("step", "generatedToken", "promptToken"))
+    added = token + prompt * PROMPT_TOKENS
+    return Speeds(
+        step_seconds=tuple(step + token * streams for streams in range(1, slots + 1)),
+        prompt_token_seconds=added / PROMPT_TOKENS,
+        shortest_prompt_seconds=step + added,
+        prefill=Prefill.CHUNKED,
+    )
+
+
+def simulated(resource: LLMDeployment, engine: Speeds, arrived: Sequence[float], seed: int) -> Seen:
+    """Return what clients would have seen of a simulated fleet."""
+    requests = tuple(Request(max(at, 0.0), PROMPT_TOKENS, GENERATED_TOKENS) for at in arrived)
+    traffic = Traffic("as measured", float(RUN_SECONDS), requests)
+    fleet = Fleet(
+        name="kind",
+        spec=LLMDeploymentSpec.model_validate(manifest(resource.name)["spec"]),
+        variants={"q8": VariantTruth(speeds=engine, startup_seconds=lambda _: 0.0)},
+        replicas={"q8": REPLICAS},
+    )
+    scenario = Scenario(name="kind", about="Two pods on kind.", fleet=fleet, traffic=lambda _: traffic)
+    answers = simulate(scenario, Held(), seed=seed, name="held", setting=0.0).requests
+    return Seen.of([_first_token(one) for one in answers], [_stream(one) for one in answers], RUN_SECONDS)
+
+
+def _first_token(answer: ClientView) -> float:
+    assert answer.first_token_at_seconds is not None, "the simulation lost a request"
+    return answer.first_token_at_seconds - answer.at_seconds
+
+
+def _stream(answer: ClientView) -> float:
+    assert answer.ended_at_seconds is not None
+    assert answer.first_token_at_seconds is not None
+    return (answer.generated_tokens - 1) / (answer.ended_at_seconds - answer.first_token_at_seconds)
+
+
+def measured(resource: LLMDeployment, name: str, tokens_per_second: float, seconds: float) -> tuple[Seen, list[float]]:
+    """Put a load on the fleet; return what its clients saw, and when their requests came."""
+    load = start_load(resource.kubectl, name, profile=f"{tokens_per_second:.2f}:{seconds}")
+    load.wait(seconds + 120)
+    streams = load.streams()
+    broken = [line["detail"] for line in streams if line["end"] != "complete"]
+    if broken:
+        raise RuntimeError(f"{len(broken)} streams broke: {broken[0]}")
+    seen = Seen.of(
+        [line["first_token_seconds"] for line in streams], [line["tokens_per_second"] for line in streams], seconds
+    )
+    return seen, arrivals(streams, load.begun_at)
+
+
+def compared(resource: LLMDeployment, number: int, tokens_per_second: float) -> tuple[Seen, Seen]:
+    """Measure one run and simulate it."""
+    engine = speeds(
+        resource.status()["variants"][0]["learned"], manifest("chat")["spec"]["variants"][0]["expected"]["atStreams"]
+    )
+    seen, arrived = measured(resource, f"run-{number}", tokens_per_second, RUN_SECONDS)
+    lucks = [simulated(resource, engine, arrived, seed) for seed in range(LUCKS)]
+    likely = Seen(
+        statistics.median(one.served_tokens_per_second for one in lucks),
+        statistics.median(one.first_token_seconds for one in lucks),
+        statistics.median(one.stream_tokens_per_second for one in lucks),
+    )
+    return seen, likely
+
+
+def table(runs: Sequence[tuple[Seen, Seen]]) -> Table:
+    """Return every run, and the median of simulated by measured with its standard error."""
+    shown = Table("run", "tokens/s", "first token, s", "a stream's tokens/s", title="measured / simulated")
+    for number, (seen, likely) in enumerate(runs, 1):
+        shown.add_row(
+            str(number),
+            f"{seen.served_tokens_per_second:.2f} / {likely.served_tokens_per_second:.2f}",
+            f"{seen.first_token_seconds:.2f} / {likely.first_token_seconds:.2f}",
+            f"{seen.stream_tokens_per_second:.2f} / {likely.stream_tokens_per_second:.2f}",
+        )
+    columns = list(zip(*(likely.ratios(to=seen) for seen, likely in runs), strict=True))
+    shown.add_row(
+        "simulated by measured",
+        *(f"{statistics.median(one):.2f} ± {statistics.stdev(one) / len(one) ** 0.5:.2f}" for one in columns),
+    )
+    return shown
+
+
+def main() -> None:
+    """Measure and simulate in turn, and print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.simulated", description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    flags = parser.parse_args()
+    kubectl, console = Kubectl(), Console(width=110)
+    require_cluster(kubectl)
+    install_prometheus(kubectl)
+    operator = install_operator(kubectl)
+    with throwaway_namespace(kubectl, "simulated") as namespace:
+        resource = LLMDeployment(namespace, "chat")
+        wish = manifest("chat", scaling={"mode": "Manual", "maxReplicas": REPLICAS})
+        wish["spec"]["replicas"] = REPLICAS
+        resource.kubectl.apply(wish)
+        resource.until_ready({"q8": REPLICAS}, seconds=START_SECONDS)
+        with recording(operator, resource, TOOLS / "e2e" / "simulated.jsonl") as recorded:
+            measured(resource, "first", max(LOADS) * REPLICAS * recorded.capacity_of_a_replica(), FIRST_SECONDS)
+            runs = []
+            for number, share in zip(range(1, flags.runs + 1), itertools.cycle(LOADS), strict=False):
+                rate = share * REPLICAS * recorded.capacity_of_a_replica()
+                runs.append(compared(resource, number, rate))
+                console.print(f"{number} of {flags.runs}")
+    console.print(table(runs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Others who write what is ours: put right so often, and then left, with a word on who it is. Pure.
+
+In Auto, a size that somebody else set is no decision: planning goes on from the size that we set, and the difference
+puts it right. Whatever keeps writing (a HorizontalPodAutoscaler, KEDA, a GitOps tool) would do so for ever, and each
+round starts and kills pods. So after `MOST_CORRECTIONS` in `WITHIN_SECONDS` what is there stays, all of it: to shrink
+one variant while another may not grow would leave less than either writer wants. In Manual the size is what a person
+made it, here or there, until `spec.replicas` changes. Why: docs/decisions/0060.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tokenpace.api.names import APPLIED_TEMPLATE_ANNOTATION, INPUTS_HASH_ANNOTATION
+from tokenpace.api.reasons import ProgressingReason, ScalingLimitedReason
+from tokenpace.api.scaling import Mode
+from tokenpace.cluster.apply import Action, Apply, Outcome, Result, Scale
+from tokenpace.cluster.writers import Size, last_other_writer
+from tokenpace.planning.decision import Finding, Plan, Verdict
+
+MOST_CORRECTIONS: Final = 3
+WITHIN_SECONDS: Final = 600.0
+
+Stance = Mode | ProgressingReason
+"""Who decides: the mode, or why nothing may be touched."""
+
+_REMEMBERED = (INPUTS_HASH_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION)
+"""What a Deployment remembers of the last inputs that it was given: content that differs beside them was edited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disputes:
+    """What was asked for, so that it is noticed when another writer asks for something else.
+
+    Kept from tick to tick for one LLMDeployment and lost at a restart: what is there then is believed.
+    """
+
+    stance: Stance
+    asked: Mapping[str, int]
+    """By variant, the size that we set, or found and accepted."""
+    wanted: Mapping[str, int] | None
+    """By variant, the size of the last plan that was reached once; None where an earlier operator has seen to that."""
+    corrected_at_seconds: tuple[float, ...] = ()
+    told: bool = False
+    """Whether the condition said so in the last tick."""
+    last: str = ""
+    """What another writer did last, as the beginning of a sentence."""
+
+    def under(self, stance: Stance, sizes: Mapping[str, Size]) -> "Disputes":
+        """Return this as it is for whoever decides now: a change of the mode begins anew, with what is there."""
+        return self if stance == self.stance else begin(stance, sizes, spec_was_seen=False)
+
+    def to_plan_on(self, sizes: Mapping[str, Size], now: float) -> dict[str, int]:
+        """Return the sizes to plan on: what another writer asked for counts only where it stays."""
+        disputed = {} if self._is_exhausted(now) else self._disputed(sizes)
+        return {name: self.asked[name] if name in disputed else size.replicas for name, size in sizes.items()}
+
+    def allowed(self, made: Plan, sizes: Mapping[str, Size], now: float) -> Plan:
+        """Return the plan with what stays as others made it, and says so."""
+        if left := self._respected(made.fleet, sizes):
+            names = ", ".join(sorted(left))
+            message = f"{made.message} The size of {names} was changed by hand and stays until `spec.replicas` changes."
+            return replace(made, fleet={**made.fleet, **left}, message=message)
+        disputed = self._disputed(sizes)
+        exhausted = self._is_exhausted(now)
+        if exhausted and disputed:
+            made = replace(made, fleet=dict.fromkeys(made.fleet, 0) | _replicas(sizes))
+        return replace(made, scaling_limited=self._finding()) if exhausted or (self.told and disputed) else made
+
+    def permitted(self, actions: Iterable[Action], now: float) -> tuple[Action, ...]:
+        """Return the actions without those that put content right which is changed again and again."""
+        exhausted = self._is_exhausted(now)
+        return tuple(action for action in actions if not (exhausted and puts_content_right(action)))
+
+    def after(self, made: Plan, sizes: Mapping[str, Size], outcomes: Iterable[Outcome], now: float) -> "Disputes":
+        """Return what is known when the actions of a tick have been carried out.
+
+        Args:
+            made: the plan, without what was left to others.
+            sizes: as they were before.
+            outcomes: of every action.
+            now: Unix seconds.
+        """
+        results = tuple(outcomes)
+        scaled = {one.action.target: one for one in results if isinstance(one.action, Scale)}
+        disputed, respected = self._disputed(sizes), self._respected(made.fleet, sizes)
+        corrections = [_set(size) for size in disputed.values() if _is_done(scaled.get(size.target))]
+        corrections += [
+            _edited(one.action)
+            for one in results
+            if _is_done(one) and isinstance(one.action, Apply) and puts_content_right(one.action)
+        ]
+        asked = {
+            name: replicas
+            for name, size in sizes.items()
+            if (replicas := self._asked_of(name, size, scaled.get(size.target), now)) is not None
+        }
+        return Disputes(
+            stance=self.stance,
+            asked=asked,
+            wanted={
+                name: wanted for name, wanted in made.fleet.items() if name in respected or asked.get(name) == wanted
+            },
+            corrected_at_seconds=(*self._lately(now), *(now for _ in corrections)),
+            told=self._is_exhausted(now) or (self.told and bool(disputed)),
+            last=corrections[-1] if corrections else self.last,
+        )
+
+    def _asked_of(self, name: str, size: Size, outcome: Outcome | None, now: float) -> int | None:
+        """Return what a workload was last asked for; None where nobody can tell, and what comes is believed."""
+        if outcome is None:
+            stays = self._is_exhausted(now) and name in self._disputed({name: size})
+            return self.asked[name] if stays else size.replicas
+        if outcome.result is Result.UNAVAILABLE:  # it may have happened all the same
+            return None
+        if _is_done(outcome) and isinstance(outcome.action, Scale):
+            return outcome.action.to_replicas
+        return self.asked.get(name, size.replicas)
+
+    def _disputed(self, sizes: Mapping[str, Size]) -> dict[str, Size]:
+        """Return the sizes that others have set, where the operator decides on them."""
+        if self.stance is not Mode.AUTO:
+            return {}
+        return {
+            name: size
+            for name, size in sizes.items()
+            if not size.is_ours and self.asked.get(name, size.replicas) != size.replicas
+        }
+
+    def _respected(self, fleet: Mapping[str, int], sizes: Mapping[str, Size]) -> dict[str, int]:
+        """Return the sizes that others have set since a person's own decision was carried out."""
+        if self.stance is not Mode.MANUAL:
+            return {}
+        return {
+            name: size.replicas
+            for name, size in sizes.items()
+            if not size.is_ours
+            and size.replicas != fleet.get(name, size.replicas)
+            and (size.writer is not None if self.wanted is None else self.wanted.get(name) == fleet[name])
+        }
+
+    def _lately(self, now: float) -> tuple[float, ...]:
+        return tuple(at for at in self.corrected_at_seconds if 0 <= now - at < WITHIN_SECONDS)
+
+    def _is_exhausted(self, now: float) -> bool:
+        return len(self._lately(now)) >= MOST_CORRECTIONS
+
+    def _finding(self) -> Finding:
+        message = (
+            f"{self.last}, and what it writes was put right {MOST_CORRECTIONS} times within "
+            f"{WITHIN_SECONDS / 60:.0f} minutes: for now it stays. Remove it (`kubectl get hpa,scaledobject`), or set "
+            "`scaling.mode` to Manual."
+        )
+        return Finding(Verdict.TRUE, ScalingLimitedReason.CONFLICTING_WRITER, message)
+
+
+def begin(stance: Stance, sizes: Mapping[str, Size], *, spec_was_seen: bool) -> Disputes:
+    """Return what is known at first sight: whatever is there is accepted.
+
+    Args:
+        stance: who decides.
+        sizes: what is there.
+        spec_was_seen: whether an operator before this one has reported on the spec as it is now. Then a size that
+            somebody else has set came after what the spec says.
+    """
+    return Disputes(stance=stance, asked=_replicas(sizes), wanted=None if spec_was_seen else {})
+
+
+def puts_content_right(action: Action) -> bool:
+    """Tell whether an action undoes an edit, and does not carry out a change of what the user declares."""
+    if not isinstance(action, Apply):
+        return False
+    ours, theirs = (one["metadata"].get("annotations", {}) for one in (action.body, action.observed))
+    return all(ours.get(key) == theirs.get(key) for key in _REMEMBERED)
+
+
+def _replicas(sizes: Mapping[str, Size]) -> dict[str, int]:
+    return {name: size.replicas for name, size in sizes.items()}
+
+
+def _is_done(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.result is Result.DONE
+
+
+def _set(size: Size) -> str:
+    return f"{_named(size.writer)} set {size.target} to {size.replicas} replicas"
+
+
+def _edited(action: Action) -> str:
+    return (
+        f"{_named(last_other_writer(action.observed) if isinstance(action, Apply) else None)} changed {action.target}"
+    )
+
+
+def _named(writer: str | None) -> str:
+    return writer or "A writer whom the API server does not name"

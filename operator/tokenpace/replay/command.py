@@ -1,0 +1,202 @@
+"""`tokenpace replay`: reads what is to be replayed, replays it, and writes the report."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tokenpace.replay.comparison import Case, Mark, Replayed, Source, Sweep, replay_all, swept, tuned
+from tokenpace.replay.fleet_file import FleetFileError, read_fleet
+from tokenpace.replay.policies.registry import POLICIES
+from tokenpace.replay.report.advice import advice
+from tokenpace.replay.report.build import ORACLE, OURS, as_shipped, build
+from tokenpace.replay.report.figures import MARKS
+from tokenpace.replay.report.schema import Report
+from tokenpace.replay.report.write import write
+from tokenpace.replay.scenarios import HELD_OUT, TRAINING_SEEDS, replay_of, scenarios
+from tokenpace.replay.speeds import SpeedTableError
+from tokenpace.replay.traces import TraceError, read_trace
+from tokenpace.replay.truth import Scenario
+
+ALL: Final = "all"
+
+
+class ReplayError(ValueError):
+    """What was asked for cannot be replayed; the message names the option and the cure."""
+
+
+def replay(
+    *,
+    trace: Path | None,
+    fleet: Path | None,
+    scenario: str,
+    policy: str,
+    seeds: Sequence[int],
+    processes: int,
+    sweep: bool,
+    settings: Path | None,
+    out: Path,
+    console: Console,
+) -> Report:
+    """Replay and write the report.
+
+    Args:
+        trace: recorded traffic.
+        fleet: a user's own fleet, on which the trace is replayed; without one the scenarios of the comparison are.
+        scenario: names with commas between, or `ALL`.
+        policy: likewise.
+        seeds: of what is reported.
+        processes: that replay at the same time.
+        sweep: whether to try every setting of every policy on the training part first.
+        settings: a former `report.json`, whose tuned settings are reported beside the defaults.
+        out: folder of the report.
+        console: for the progress and a table of the results.
+
+    Raises:
+        ReplayError: what was asked for cannot be replayed.
+        OSError: a file cannot be read or written.
+    """
+    source = partial(read_scenarios, trace, fleet)
+    try:
+        known = source()
+    except (TraceError, FleetFileError, SpeedTableError) as error:
+        raise ReplayError(str(error)) from error
+    names = _chosen("--scenario", scenario, [one.name for one in known])
+    policies = _chosen("--policy", policy, list(POLICIES))
+    chosen_scenarios = [one for one in known if one.name in names]
+    settled = _settings(settings)
+    found: Sweep = {}
+    training = [one.name for one in chosen_scenarios if one.name not in HELD_OUT]
+    training_seeds = TRAINING_SEEDS[: len(seeds)]
+    if sweep:
+        found = _sweep(training, policies, training_seeds, source=source, processes=processes, console=console)
+        settled = _tuned(found[None])
+    cases = [
+        Case(name, seed, chosen, setting)
+        for name in names
+        for seed in seeds
+        for chosen in policies
+        for setting in dict.fromkeys((POLICIES[chosen].default, settled.get(chosen, POLICIES[chosen].default)))
+    ]
+    replayed = _replayed(cases, source, processes, console, "replaying")
+    report = build(
+        replayed,
+        chosen_scenarios,
+        sweep=found,
+        tuned=settled,
+        trace=None if trace is None else trace.name,
+        advice=_advice(chosen_scenarios[0], replayed, seeds[0]) if fleet else (),
+    )
+    words = f"{len(training)} scenarios, seeds {', '.join(map(str, training_seeds))}"
+    write(report, replayed, found, words, out)
+    console.print(_table(report))
+    return report
+
+
+def read_scenarios(trace: Path | None, fleet: Path | None) -> tuple[Scenario, ...]:
+    """Return the scenarios: of the comparison, or a user's own trace on their own fleet.
+
+    Raises:
+        ReplayError: a fleet was given, and no trace.
+        TraceError, FleetFileError, SpeedTableError, OSError: a file cannot be read.
+    """
+    recorded = None if trace is None else read_trace(trace)
+    if fleet is None:
+        return scenarios(recorded)
+    if recorded is None:
+        raise ReplayError("--trace: must be given with --fleet: the requests that the fleet is to serve")
+    own, faults = read_fleet(fleet)
+    return (replay_of(recorded, own, faults),)
+
+
+def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
+    """Return the names that were asked for, in the order in which they are known."""
+    asked = {name.strip() for name in text.split(",") if name.strip()}
+    if asked == {ALL}:
+        return list(known)
+    if unknown := sorted(asked - set(known)):
+        raise ReplayError(f"{option}: {', '.join(unknown)}: there is no such; choose of {ALL}, {', '.join(known)}")
+    if not asked:
+        raise ReplayError(f"{option}: names nothing; choose of {ALL}, {', '.join(known)}")
+    return [name for name in known if name in asked]
+
+
+def _settings(path: Path | None) -> dict[str, float]:
+    """Return the tuned settings of a former report."""
+    if path is None:
+        return {}
+    try:
+        former = Report.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise ReplayError(f"--settings: {path}: is no report.json of this version: run with --sweep anew") from error
+    return {one.name: one.tuned for one in former.policies if one.tuned is not None and one.name in POLICIES}
+
+
+def _sweep(
+    names: Sequence[str],
+    policies: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    source: Source,
+    processes: int,
+    console: Console,
+) -> Sweep:
+    if ORACLE not in policies or OURS not in policies:
+        raise ReplayError(f"--policy: must have {ORACLE} and {OURS} with --sweep: settings are compared with theirs")
+    cases = [
+        Case(name, seed, policy, setting)
+        for name in names
+        for seed in seeds
+        for policy in policies
+        for setting in dict.fromkeys((POLICIES[policy].default, *POLICIES[policy].sweep))
+    ]
+    return swept(list(_replayed(cases, source, processes, console, "sweeping").values()), ORACLE)
+
+
+def _tuned(found: Mapping[str, Sequence[Mark]]) -> dict[str, float]:
+    """Return the setting that suits each peer best. Ours is reported as it is shipped."""
+    ours = as_shipped(found)
+    if ours is None:
+        return {}
+    return {name: tuned(marks, ours.attainment) for name, marks in found.items() if name not in (OURS, *MARKS)}
+
+
+def _replayed(
+    cases: Collection[Case], source: Source, processes: int, console: Console, what: str
+) -> dict[Case, Replayed]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=len(cases))
+        return replay_all(cases, source, processes=processes, on_done=lambda: progress.advance(task))
+
+
+def _advice(scenario: Scenario, replayed: Mapping[Case, Replayed], seed: int) -> tuple[str, ...]:
+    ours = replayed.get(Case(scenario.name, seed, OURS, POLICIES[OURS].default))
+    oracle = replayed.get(Case(scenario.name, seed, ORACLE, POLICIES[ORACLE].default))
+    return advice(scenario.fleet.spec, ours, oracle) if ours else ()
+
+
+def _table(report: Report) -> Table:
+    table = Table(title="Means over all scenarios")
+    for column in ("policy", "setting", "in time %", "good slots %", "cost ÷ oracle", "changes/h", "reversals/h"):
+        table.add_column(column, justify="left" if column == "policy" else "right")
+    for one in report.summary:
+        table.add_row(
+            f"{one.name}, tuned" if one.tuned else one.name,
+            f"{one.setting:g}",
+            _number(one.attainment, 100),
+            _number(one.good_slots, 100),
+            _number(one.cost_over_oracle),
+            f"{one.changes_per_hour:.1f}",
+            f"{one.reversals_per_hour:.1f}",
+        )
+    return table
+
+
+def _number(value: float | None, factor: float = 1.0) -> str:
+    return "" if value is None else f"{factor * value:.2f}"

@@ -1,0 +1,67 @@
+"""For the owner of a fleet, in sentences: what tokenpace would have done, for how much, and what was attainable."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.replay.comparison import Replayed
+from tokenpace.replay.policies.tokenpace import Told
+
+MOST_DECISIONS: Final = 30
+"""Decisions that are told one by one."""
+
+
+def advice(spec: LLMDeploymentSpec, ours: Replayed, oracle: Replayed | None) -> tuple[str, ...]:
+    """Return the sentences.
+
+    Args:
+        spec: what the owner declared.
+        ours: tokenpace on the owner's trace.
+        oracle: the oracle on the same, where it took part.
+    """
+    return (
+        _attained(spec, ours, oracle),
+        _paid(ours, oracle),
+        *_decisions(ours.told),
+    )
+
+
+def _attained(spec: LLMDeploymentSpec, ours: Replayed, oracle: Replayed | None) -> str:
+    score = ours.score
+    if score.attainment is None:
+        return "Nothing was asked for."
+    sentence = (
+        f"{100 * score.attainment:.1f} % of {score.requests} requests would have been in time, "
+        f"and {100 * (score.good_slots or 0.0):.1f} % of the minutes good; the objective is {spec.slo.objective} %."
+    )
+    if oracle is None or oracle.score.attainment is None:
+        return sentence
+    known = f"{100 * oracle.score.attainment:.1f} % and {100 * (oracle.score.good_slots or 0.0):.1f} %"
+    verdict = "" if any(one.feasible for one in ours.told) else " No fleet within the bounds was believed to keep it."
+    return (
+        f"{sentence} With true speeds and the traffic known beforehand it is {known}: no more was attainable.{verdict}"
+    )
+
+
+def _paid(ours: Replayed, oracle: Replayed | None) -> str:
+    score = ours.score
+    money = "" if score.cost is None else f" and cost {score.cost:.2f}"
+    sentence = f"The fleet would have run for {score.replica_hours:.1f} replica-hours{money}"
+    if oracle is not None and oracle.score.replica_hours > 0:
+        sentence += f"; with everything known beforehand it is {oracle.score.replica_hours:.1f} replica-hours"
+    return f"{sentence}."
+
+
+def _decisions(told: Sequence[Told]) -> tuple[str, ...]:
+    """Return each change of the fleet with its reason, the first ones where there are many."""
+    changes = [after for before, after in pairwise(told) if before.fleet != after.fleet]
+    sentences = tuple(f"At {_clock(one.at_seconds)}: {one.message}" for one in changes[:MOST_DECISIONS])
+    if len(changes) > MOST_DECISIONS:
+        return (*sentences, f"{len(changes) - MOST_DECISIONS} more changes followed.")
+    return sentences or ("The fleet would not have been changed.",)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

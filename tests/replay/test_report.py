@@ -1,0 +1,124 @@
+"""The report's files, of a comparison that takes a second."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tests.replay.own import manifest, trace
+from tests.replay.test_comparison import CASES, small_scenarios
+from typer.testing import CliRunner
+
+from tokenpace.cli import app
+from tokenpace.replay.comparison import Case, Mark, replay_all, swept
+from tokenpace.replay.report.build import build
+from tokenpace.replay.report.figures import inline_svg, pareto
+from tokenpace.replay.report.schema import Report, json_schema
+from tokenpace.replay.report.write import write
+
+ROOT = Path(__file__).parents[2]
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with a sweep of one policy."""
+    folder = tmp_path_factory.mktemp("report")
+    cases = (*CASES, *(Case("small", 0, "hpa-queue", setting) for setting in (10.0, 2.0)))
+    replayed = replay_all(cases, small_scenarios, processes=1)
+    sweep = swept(list(replayed.values()), "oracle")
+    report = build(replayed, small_scenarios(), sweep=sweep, tuned={"hpa-queue": 2.0}, trace="made.csv")
+    write(report, replayed, sweep, "one scenario, seed 0", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> Report:
+    return Report.model_validate_json((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def test_the_schema_in_the_documentation_is_the_one_that_is_written() -> None:
+    committed = (ROOT / "docs" / "replay-report.schema.json").read_text(encoding="utf-8")
+    assert json.loads(committed) == json.loads(json_schema())
+
+
+def test_a_scenario_holds_each_policy_with_its_cost_by_the_oracles(report: Report) -> None:
+    first = report.scenarios[0]
+    assert [(one.name, one.tuned) for one in first.policies] == [
+        ("tokenpace", False),
+        ("oracle", False),
+        ("hpa-queue", True),
+        ("hpa-queue", False),
+    ]
+    assert first.policies[1].cost_over_oracle == 1.0
+    ours = first.policies[0]
+    assert ours.cost is not None
+    assert first.policies[1].cost is not None
+    assert ours.cost_over_oracle == ours.cost / first.policies[1].cost
+
+
+def test_without_an_oracle_nothing_is_compared_with_it() -> None:
+    replayed = replay_all([CASES[0]], small_scenarios, processes=1)
+    alone = build(replayed, small_scenarios(), sweep={}, tuned={}, trace=None)
+    assert (alone.oracle, alone.scenarios[0].policies[0].cost_over_oracle) == (None, None)
+
+
+def test_a_peer_is_put_beside_tokenpace_over_all_and_in_each_scenario(report: Report) -> None:
+    peer = next(one for one in report.policies if one.name == "hpa-queue")
+    assert [one.scenario for one in peer.beside] == [None, "small"]
+    assert peer.tuned == 2.0
+
+
+def test_the_page_needs_nothing_else(folder: Path) -> None:
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"<script|<link|<img|@import|(?:src|href)=\"(?!#)", page)
+
+
+def test_the_page_takes_its_colours_from_the_readers_theme(folder: Path) -> None:
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "prefers-color-scheme: dark" in page
+    assert "var(--ink)" in page[page.index("<svg") :]
+
+
+def test_a_plot_is_drawn_the_same_again() -> None:
+    """Pages of the same comparison can be compared as text."""
+    marks = {"tokenpace": [Mark(setting=1.0, attainment=0.9, cost=1.0), Mark(setting=2.0, attainment=0.8, cost=0.9)]}
+    first, second = (inline_svg(pareto(marks, {"tokenpace": 1.0}, "made")) for _ in range(2))
+    assert first == second
+
+
+def test_plots_are_files_as_well(folder: Path) -> None:
+    assert {path.name for path in folder.glob("*.png")} == {"pareto.png", "pareto-small.png", "small.png"}
+
+
+def test_a_users_own_trace_on_their_own_manifest_is_answered_in_sentences(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ["--trace", trace(tmp_path), "--fleet", manifest(tmp_path), "--policy", "tokenpace,oracle", "--out", out]
+    result = RUNNER.invoke(app, ["replay", *map(str, asked)])
+    assert result.exit_code == 0, result.output
+    found = Report.model_validate_json((out / "report.json").read_text(encoding="utf-8"))
+    assert re.match(r"[\d.]+ % of 240 requests would have been in time", found.advice[0])
+    assert "replica-hours and cost" in found.advice[1]
+    assert found.advice[2:] == ("The fleet would not have been changed.",)
+    assert "What tokenpace would have done" in (out / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param(["--scenario", "stedy"], "--scenario: stedy: there is no such; choose of all,", id="scenario"),
+        pytest.param(["--policy", "hpa"], "--policy: hpa: there is no such; choose of all, tokenpace,", id="policy"),
+        pytest.param(["--policy", ","], "--policy: names nothing", id="no policy"),
+        pytest.param(["--trace", "none.csv"], "No such file or directory: 'none.csv'", id="no trace"),
+        pytest.param(["--fleet", "none.yaml"], "--trace: must be given with --fleet", id="a fleet without a trace"),
+        pytest.param(["--settings", "pyproject.toml"], "pyproject.toml: is no report.json", id="settings"),
+        pytest.param(["--sweep", "--policy", "tokenpace"], "must have oracle and tokenpace with --sweep", id="sweep"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused_with_the_option_and_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    result = RUNNER.invoke(app, ["replay", "--out", str(tmp_path), *options])
+    assert result.exit_code == 1
+    assert words in result.stderr
