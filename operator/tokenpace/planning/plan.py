@@ -115,11 +115,8 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
 def _with_the_last(basis: Basis, fleet: dict[str, int]) -> dict[str, int]:
     """Return the fleet with one replica of what serves, where bounds that contradict each other would leave none."""
     name, serving = basis.sight.incumbent, basis.sight.pods_serving
-    if (
-        name is None
-        or not basis.running.get(name, 0)
-        or any(fleet.get(one, 0) and count for one, count in serving.items())
-    ):
+    serves = any(fleet.get(one, 0) and count for one, count in serving.items())
+    if serves or name is None or not basis.running.get(name, 0):
         return fleet
     return {**fleet, name: max(fleet[name], 1)}
 
