@@ -95,7 +95,7 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
         fleet=fleet,
         goal={**road.goal, decision.variant: decision.target},
         reason=_reason(goal, decision, under_way),
-        message=sentence(basis, goal, decision, road),
+        message=sentence(basis, goal, decision, road, under_way),
         numbers=numbers(basis, decision),
         indicators=_indicators(basis),
         speeds=_speeds(basis.estimate),
@@ -106,7 +106,7 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
         traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
         canaries=_canaries(basis, goal.variant),
         degraded=degraded(basis, goal),
-        progress=progress(basis, decision, road),
+        progress=progress(basis, road, under_way),
         outlook=outlook(basis, goal, decision),
     )
     return decided, _remembered(basis, goal, decision)
