@@ -99,7 +99,8 @@ def test_a_users_own_trace_on_their_own_manifest_is_answered_in_sentences(tmp_pa
     found = Report.model_validate_json((out / "report.json").read_text(encoding="utf-8"))
     assert re.match(r"[\d.]+ % of 240 requests would have been in time", found.advice[0])
     assert "replica-hours and cost" in found.advice[1]
-    assert found.advice[2:] == ("The fleet would not have been changed.",)
+    assert "declared, not measured" in found.advice[2]
+    assert found.advice[3:] == ("The fleet would not have been changed.",)
     assert "What tokenpace would have done" in (out / "index.html").read_text(encoding="utf-8")
 
 

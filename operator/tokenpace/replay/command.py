@@ -178,7 +178,7 @@ def _replayed(
 def _advice(scenario: Scenario, replayed: Mapping[Case, Replayed], seed: int) -> tuple[str, ...]:
     ours = replayed.get(Case(scenario.name, seed, OURS, POLICIES[OURS].default))
     oracle = replayed.get(Case(scenario.name, seed, ORACLE, POLICIES[ORACLE].default))
-    return advice(scenario.fleet.spec, ours, oracle) if ours else ()
+    return advice(scenario.fleet, ours, oracle) if ours else ()
 
 
 def _table(report: Report) -> Table:
