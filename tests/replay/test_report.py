@@ -47,8 +47,8 @@ def test_a_scenario_holds_each_policy_with_its_cost_by_the_oracles(report: Repor
     assert [(one.name, one.tuned) for one in first.policies] == [
         ("tokenpace", False),
         ("oracle", False),
-        ("hpa-queue", True),
         ("hpa-queue", False),
+        ("hpa-queue", True),
     ]
     assert first.policies[1].cost_over_oracle == 1.0
     ours = first.policies[0]
