@@ -390,3 +390,12 @@ def test_without_data_nothing_goes_and_nothing_is_switched(
         assert all(decided.fleet[name] >= count for name, count in running.items())
         assert memory.goal == goal
         running = dict(decided.fleet)
+
+
+def test_a_renewed_pod_that_hangs_without_a_word_is_told_and_holds_up_no_replicas() -> None:
+    renewed = replace(pod("q8-renewed", created=NOW - 600, ready=False), template_hash="inputs-2")
+    hanging = replace(seen(*q8s(1, OVERRUN), renewed, q8=1), template_hashes={"q8": "inputs-2", "q4": HASH})
+    decided, _ = watch(ladder(), hanging, 120)
+    assert decided.scaling_limited.reason == ScalingLimitedReason.PODS_DO_NOT_START
+    assert "q8-renewed: not ready for 720 s" in decided.scaling_limited.message
+    assert sum(decided.fleet.values()) > 1

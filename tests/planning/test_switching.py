@@ -235,6 +235,18 @@ def test_a_budget_that_keeps_quality_is_never_overdrawn(percent: int) -> None:
     assert all(one["generated_below_best_tokens"] <= percent / 100 * one["generated_by_all_tokens"] for one in budgets)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_best_variant_that_cannot_keep_a_target_is_left_for_a_dwell_at_least_and_seldom(seed: int) -> None:
+    """20 % of the tokens of four hours are 48 minutes: at most one entry for each two dwells of 300 s."""
+    budget = {"maxTokensPercent": 20, "whenSpent": "KeepQuality"}
+    spec = ladder(slo={"stream": {"tokensPerSecond": 25}}, degraded=budget, variantDwellSeconds=300)
+    run = world(spec, constant(10.0), q8=2, seed=seed).run(4 * 3600)
+    goals = [(tick.at, next(name for name, count in tick.plan.goal.items() if count)) for tick in run.ticks]
+    switched = [after for before, after in itertools.pairwise(goals) if after[1] != before[1]]
+    assert 2 <= len(switched) <= 2 * 48 * 60 / (2 * 300) + 2
+    assert all(after - before >= 300 for (before, _), (after, _) in itertools.pairwise(switched))
+
+
 def test_a_budget_that_keeps_the_slo_is_only_told_about() -> None:
     spec = ladder(degraded={"maxTokensPercent": 10, "whenSpent": "KeepSLO"})
     run = world(spec, constant(BEYOND_Q8), q8=3).run(1800)

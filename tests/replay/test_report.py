@@ -47,8 +47,8 @@ def test_a_scenario_holds_each_policy_with_its_cost_by_the_oracles(report: Repor
     assert [(one.name, one.tuned) for one in first.policies] == [
         ("tokenpace", False),
         ("oracle", False),
-        ("hpa-queue", True),
         ("hpa-queue", False),
+        ("hpa-queue", True),
     ]
     assert first.policies[1].cost_over_oracle == 1.0
     ours = first.policies[0]
@@ -99,7 +99,8 @@ def test_a_users_own_trace_on_their_own_manifest_is_answered_in_sentences(tmp_pa
     found = Report.model_validate_json((out / "report.json").read_text(encoding="utf-8"))
     assert re.match(r"[\d.]+ % of 240 requests would have been in time", found.advice[0])
     assert "replica-hours and cost" in found.advice[1]
-    assert found.advice[2:] == ("The fleet would not have been changed.",)
+    assert "declared, not measured" in found.advice[2]
+    assert found.advice[3:] == ("The fleet would not have been changed.",)
     assert "What tokenpace would have done" in (out / "index.html").read_text(encoding="utf-8")
 
 

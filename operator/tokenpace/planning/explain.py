@@ -9,14 +9,13 @@ from tokenpace.planning.decide import Decision
 from tokenpace.planning.estimate import Estimate
 from tokenpace.planning.goal import Goal, left_tokens
 from tokenpace.planning.need import SAFE_FLEET_AFTER_SECONDS
-from tokenpace.planning.switch import Switch, blocking, how_far, is_set_back, switch_of, what_failed
+from tokenpace.planning.switch import Switch, blocking, how_far, is_set_back, what_failed
 from tokenpace.planning.transition import Road
 from tokenpace.planning.wording import shown
 
 
-def sentence(basis: Basis, goal: Goal, decision: Decision, road: Road) -> str:
+def sentence(basis: Basis, goal: Goal, decision: Decision, road: Road, under_way: Switch | None) -> str:
     """Return why the fleet is what it is, with numbers."""
-    under_way = switch_of(basis, decision, road)
     if under_way is not None and under_way.old in basis.ladder:
         return _switching(basis, road, under_way)
     text = f"{_settled(basis, decision)}{_step(decision)}."

@@ -99,7 +99,11 @@ def _bounded(basis: Basis, name: str) -> Finding:
 
 def scaling_limited(basis: Basis, goal: Goal, decision: Decision, road: Road) -> Finding:
     """Return what keeps the fleet from what is needed."""
-    troubled = sorted(f"{pod.name}: {pod.trouble}" for pod in decision.overdue if pod.trouble)
+    now = basis.sight.now
+    troubled = sorted(
+        f"{pod.name}: {pod.trouble or f'not ready for {now - pod.created_at_seconds:.0f} s'}"
+        for pod in decision.overdue
+    )
     if troubled:
         return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, f"{'; '.join(troubled)}.")
     shortage = basis.shortages.get(goal.variant)

@@ -5,6 +5,7 @@ one only when a fleet of that would have been enough at every moment of the stab
 all that chance may explain, so that noise around a constant demand does not send a fleet to and fro.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -177,15 +178,23 @@ def _sent_back(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None
 
 
 def _is_affordable(basis: Basis, base: str, choice: Choice, allowed: Collection[str]) -> bool:
-    """Tell whether the quality budget allows for a fleet: two dwells of it, and the way back."""
+    """Tell whether the quality budget allows for a fleet: two dwells of it, and the way back.
+
+    At the highest speed that demand may have, and no sooner than a dwell after the last switch: what was just earned
+    by a quiet minute is spent in the next busy one.
+    """
     if choice.variant not in basis.degraded or base in basis.degraded or not is_limited(basis):
         return True
+    if not _has_dwelt(basis):
+        return False
     best = [name for name in allowed if name not in basis.degraded]
     back = way_to(basis, basis.ladder.best(basis.required, best or [base]), start=choice.replicas)
     if back is None:
         return False
     seconds = ENTRY_DWELLS * basis.spec.scaling.variant_dwell_seconds + _way_back_seconds(basis, back)
-    return left_tokens(basis) > tokens_per_second(basis) * seconds
+    high = 0.0 if basis.estimate.rate is None else basis.estimate.rate.high
+    fastest = max(tokens_per_second(basis), high if math.isfinite(high) else 0.0)
+    return left_tokens(basis) > fastest * seconds
 
 
 def _way_back_seconds(basis: Basis, way: Sequence[Stage]) -> float:

@@ -95,7 +95,7 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
         fleet=fleet,
         goal={**road.goal, decision.variant: decision.target},
         reason=_reason(goal, decision, under_way),
-        message=sentence(basis, goal, decision, road),
+        message=sentence(basis, goal, decision, road, under_way),
         numbers=numbers(basis, decision),
         indicators=_indicators(basis),
         speeds=_speeds(basis.estimate),
@@ -106,7 +106,7 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
         traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
         canaries=_canaries(basis, goal.variant),
         degraded=degraded(basis, goal),
-        progress=progress(basis, decision, road),
+        progress=progress(basis, road, under_way),
         outlook=outlook(basis, goal, decision),
     )
     return decided, _remembered(basis, goal, decision)
@@ -115,11 +115,8 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
 def _with_the_last(basis: Basis, fleet: dict[str, int]) -> dict[str, int]:
     """Return the fleet with one replica of what serves, where bounds that contradict each other would leave none."""
     name, serving = basis.sight.incumbent, basis.sight.pods_serving
-    if (
-        name is None
-        or not basis.running.get(name, 0)
-        or any(fleet.get(one, 0) and count for one, count in serving.items())
-    ):
+    serves = any(fleet.get(one, 0) and count for one, count in serving.items())
+    if serves or name is None or not basis.running.get(name, 0):
         return fleet
     return {**fleet, name: max(fleet[name], 1)}
 

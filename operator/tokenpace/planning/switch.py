@@ -56,9 +56,8 @@ def blocking(basis: Basis, name: str) -> Setback | None:
     return setback if setback is not None and setback.blocks(basis.sight.now) else None
 
 
-def progress(basis: Basis, decision: Decision, road: Road) -> Finding | None:
+def progress(basis: Basis, road: Road, under_way: Switch | None) -> Finding | None:
     """Return the switch that is under way, or was rolled back and is not tried again yet."""
-    under_way = switch_of(basis, decision, road)
     if under_way is not None and blocking(basis, under_way.new):
         return Finding(Verdict.FALSE, ProgressingReason.PODS_IN_TROUBLE, f"{how_far(basis, under_way, road)}.")
     if under_way is not None and not blocking(basis, under_way.old):

@@ -92,7 +92,7 @@ def replay(
         trace=None if trace is None else trace.name,
         advice=_advice(chosen_scenarios[0], replayed, seeds[0]) if fleet else (),
     )
-    words = f"{len(training)} scenarios, seeds {', '.join(map(str, training_seeds))}"
+    words = f"{', '.join(training)} with seeds {', '.join(map(str, training_seeds))}"
     write(report, replayed, found, words, out)
     console.print(_table(report))
     return report
@@ -178,25 +178,20 @@ def _replayed(
 def _advice(scenario: Scenario, replayed: Mapping[Case, Replayed], seed: int) -> tuple[str, ...]:
     ours = replayed.get(Case(scenario.name, seed, OURS, POLICIES[OURS].default))
     oracle = replayed.get(Case(scenario.name, seed, ORACLE, POLICIES[ORACLE].default))
-    return advice(scenario.fleet.spec, ours, oracle) if ours else ()
+    return advice(scenario.fleet, ours, oracle) if ours else ()
 
 
 def _table(report: Report) -> Table:
-    table = Table(title="Means over all scenarios")
-    for column in ("policy", "setting", "in time %", "good slots %", "cost ÷ oracle", "changes/h", "reversals/h"):
-        table.add_column(column, justify="left" if column == "policy" else "right")
+    table = Table("policy", title="Means over all scenarios")
+    for column in ("setting", "in time", "good slots", "cost ÷ oracle", "changes/h"):
+        table.add_column(column, justify="right")
     for one in report.summary:
         table.add_row(
             f"{one.name}, tuned" if one.tuned else one.name,
             f"{one.setting:g}",
-            _number(one.attainment, 100),
-            _number(one.good_slots, 100),
-            _number(one.cost_over_oracle),
+            "" if one.attainment is None else f"{100 * one.attainment:.1f} %",
+            "" if one.good_slots is None else f"{100 * one.good_slots:.1f} %",
+            "" if one.cost_over_oracle is None else f"{one.cost_over_oracle:.2f}",
             f"{one.changes_per_hour:.1f}",
-            f"{one.reversals_per_hour:.1f}",
         )
     return table
-
-
-def _number(value: float | None, factor: float = 1.0) -> str:
-    return "" if value is None else f"{factor * value:.2f}"

@@ -16,6 +16,7 @@ from tokenpace.cluster.objects import batch_limits, desired_objects
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.engines.window import Scrape as Seen
 from tokenpace.engines.window import Values, Window
+from tokenpace.planning.decision import Verdict
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.observation import Canary, Idle, Live, Missing, Observation, Pod, Sample
 from tokenpace.planning.plan import plan
@@ -70,7 +71,7 @@ class Tokenpace:
             decided.reason,
             decided.message,
             decided.fleet,
-            decided.slo_feasible.verdict != "False",
+            decided.slo_feasible.verdict is not Verdict.FALSE,
         )
         last = self.told[-1] if self.told else None
         if last is None or (last.fleet, last.reason) != (now.fleet, now.reason):

@@ -4,36 +4,38 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.replay.comparison import Replayed
 from tokenpace.replay.policies.tokenpace import Told
+from tokenpace.replay.truth import Fleet
 
 MOST_DECISIONS: Final = 30
 """Decisions that are told one by one."""
 
 
-def advice(spec: LLMDeploymentSpec, ours: Replayed, oracle: Replayed | None) -> tuple[str, ...]:
+def advice(fleet: Fleet, ours: Replayed, oracle: Replayed | None) -> tuple[str, ...]:
     """Return the sentences.
 
     Args:
-        spec: what the owner declared.
+        fleet: what the owner declared, and what was taken for the truth.
         ours: tokenpace on the owner's trace.
         oracle: the oracle on the same, where it took part.
     """
     return (
-        _attained(spec, ours, oracle),
+        _attained(fleet, ours, oracle),
         _paid(ours, oracle),
+        _grounds(fleet),
         *_decisions(ours.told),
     )
 
 
-def _attained(spec: LLMDeploymentSpec, ours: Replayed, oracle: Replayed | None) -> str:
+def _attained(fleet: Fleet, ours: Replayed, oracle: Replayed | None) -> str:
     score = ours.score
     if score.attainment is None:
         return "Nothing was asked for."
+    objective = fleet.spec.slo.objective
     sentence = (
         f"{100 * score.attainment:.1f} % of {score.requests} requests would have been in time, "
-        f"and {100 * (score.good_slots or 0.0):.1f} % of the minutes good; the objective is {spec.slo.objective} %."
+        f"and {100 * (score.good_slots or 0.0):.1f} % of the minutes good; the objective is {objective} %."
     )
     if oracle is None or oracle.score.attainment is None:
         return sentence
@@ -51,6 +53,12 @@ def _paid(ours: Replayed, oracle: Replayed | None) -> str:
     if oracle is not None and oracle.score.replica_hours > 0:
         sentence += f"; with everything known beforehand it is {oracle.score.replica_hours:.1f} replica-hours"
     return f"{sentence}."
+
+
+def _grounds(fleet: Fleet) -> str:
+    """Return what all of this rests on."""
+    sources = dict.fromkeys(truth.speeds.source for truth in fleet.variants.values())
+    return f"All of this is as true as the speeds that it was replayed with: {'; '.join(sources)}."
 
 
 def _decisions(told: Sequence[Told]) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def _scenario(
                 cost_over_oracle=None if base is None else price(one.score) / base,
                 **asdict(one.score),
             )
-            for one in sorted(rows, key=lambda one: (list(POLICIES).index(one.case.policy), one.case.setting))
+            for one in sorted(rows, key=lambda one: (list(POLICIES).index(one.case.policy), is_tuned(one.case, tuned)))
         ),
     )
 

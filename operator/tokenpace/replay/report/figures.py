@@ -42,8 +42,8 @@ STYLE: Final[dict[Any, Any]] = {
     "ytick.color": INK,
 }
 
-MARKS: Final = ("oracle", "told-of-onset")
-"""Policies that know more than any real one can."""
+MARKS: Final[Mapping[str, str]] = {"oracle": ":", "told-of-onset": "--"}
+"""Policies that know more than any real one can, and how their curves are dashed."""
 
 
 def pareto(marks: Mapping[str, Sequence[Mark]], defaults: Mapping[str, float], title: str) -> Figure:
@@ -53,13 +53,13 @@ def pareto(marks: Mapping[str, Sequence[Mark]], defaults: Mapping[str, float], t
         axes = figure.add_subplot()
         for number, (name, points) in enumerate(marks.items()):
             colour = _colour(name, number)
-            curve = sorted(points, key=lambda one: one.cost)
+            curve = sorted(points, key=lambda one: one.setting)
             axes.plot(
                 [one.cost for one in curve],
                 [100 * one.attainment for one in curve],
                 color=colour,
                 linewidth=2.4 if name == "tokenpace" else 1.2,
-                linestyle=":" if name in MARKS else "-",
+                linestyle=MARKS.get(name, "-"),
                 marker="o",
                 markersize=3,
                 label=name,
