@@ -85,7 +85,7 @@ def spoilt(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> Any:
 
 @st.composite
 def nearly_sound(draw: st.DrawFn) -> dict[str, Any]:
-    """Return a spec that can be run, with some of its parts drawn from the schema: others get no further than parsing."""
+    """Return a spec that can be run, with parts drawn from the schema: others get no further than parsing."""
     parts = SCHEMA["spec"]["properties"]
     variant = {"name": "q8", "quantization": "q8_0", "engine": {"type": "LlamaCpp"}}
     source = {"volume": {"claimName": "weights", "path": "/", "file": "q8.gguf"}}
