@@ -46,6 +46,8 @@ class HttpApiServer:
         self.fake = fake
         self.fault: Fault = no_fault
         self.credential = "first"
+        self.cut_off: set[int] = set()
+        """Ports whose connections stay open and carry nothing."""
         self.requests: list[str] = []
         self.expired = False
         """Whether every version to watch from is too old."""
@@ -68,9 +70,10 @@ class HttpApiServer:
         application.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        sites = [web.TCPSite(self._runner, "127.0.0.1", 0) for _ in range(2)]
+        for site in sites:
+            await site.start()
+        self.port, self.other_port = (site._server.sockets[0].getsockname()[1] for site in sites)  # type: ignore[union-attr]
 
     async def stop(self) -> None:
         self.cut()
@@ -96,8 +99,14 @@ class HttpApiServer:
         self._news.set()
         self._news = asyncio.Event()
 
+    async def _pass(self, request: web.Request) -> None:
+        """Go on only where the network does."""
+        if request.transport is not None and request.transport.get_extra_info("sockname")[1] in self.cut_off:
+            await asyncio.sleep(3600)
+
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path}")
+        await self._pass(request)
         if request.headers.get("Authorization") != f"Bearer {self.credential}":
             return refusal(401, "Unauthorized")
         if (answer := await self.fault(request)) is not None:
@@ -142,8 +151,8 @@ class HttpApiServer:
     async def _watch(self, request: web.Request, kind: Kind) -> web.StreamResponse:
         """Send what has changed since the version, and then what changes, until the watch has lasted long enough."""
         response = web.StreamResponse()
-        await response.prepare(request)
         with suppress(ConnectionError):  # whoever watches may go
+            await response.prepare(request)
             async for event in self._events(kind, request):
                 await response.write(json.dumps(event).encode() + b"\n")
         return response
@@ -153,17 +162,20 @@ class HttpApiServer:
             gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
             yield {"type": "ERROR", "object": gone}
             return
-        clock = asyncio.get_running_loop().time
-        ends_at = clock() + float(request.query["timeoutSeconds"])
+        ends_at = asyncio.get_running_loop().time() + float(request.query["timeoutSeconds"])
         since, sent = int(request.query["resourceVersion"]), 0
-        while clock() < ends_at:
+        ended = False
+        while not ended:
             news, fresh, sent = self._news, self.history[sent:], len(self.history)
             for one in fresh:
                 if one["kind"] == kind and int(one["event"]["object"]["metadata"]["resourceVersion"]) > since:
                     yield one["event"]
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout_at(ends_at):
                     await news.wait()
+            except TimeoutError:
+                ended = True
+            await self._pass(request)
             if self.stalled:
                 await asyncio.sleep(3600)
         if sent == len(self.history):
@@ -180,13 +192,17 @@ class Always:
 class WholeOperator:
     """Everything that runs in one operator's process, but kopf: it would only wake the loop."""
 
-    def __init__(self, server: HttpApiServer, identity: str = "a", *, leased: bool = True, skew: float = 0.0) -> None:
+    def __init__(
+        self, server: HttpApiServer, identity: str = "a", *, leased: bool = True, skew: float = 0.0, port: int = 0
+    ) -> None:
         clock = asyncio.get_running_loop().time
 
         async def log_in(configuration: Configuration) -> None:
             configuration.api_key["BearerToken"] = f"Bearer {server.credential}"
 
-        configuration = Configuration(host=f"http://127.0.0.1:{server.port}", api_key={"BearerToken": "Bearer first"})
+        configuration = Configuration(
+            host=f"http://127.0.0.1:{port or server.port}", api_key={"BearerToken": "Bearer first"}
+        )
         self.client = ApiClient(configuration, log_in)
         self.lease = Lease(self.client, namespace="ops", name="tokenpace", identity=identity, clock=clock)
         self.loop = Loop(
@@ -203,9 +219,16 @@ class WholeOperator:
             self._work.append(self.lease.run())
         self._tasks = [asyncio.create_task(one) for one in self._work]
 
+    async def end(self) -> None:
+        """End it as SIGTERM does: the Lease is given back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.lease.release()
+
     async def kill(self) -> None:
         """End it as SIGKILL does: nothing is given back."""
-        ended = [task for task in self._tasks if task.done()]
+        ended = [task for task in self._tasks if task.done() and not task.cancelled()]
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

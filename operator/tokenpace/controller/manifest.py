@@ -25,7 +25,7 @@ def parse_spec(resource: Mapping[str, Any]) -> LLMDeploymentSpec:
     try:
         return LLMDeploymentSpec.model_validate(resource.get("spec", {}))
     except ValidationError as error:
-        found = (f"spec.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        found = (f"{'.'.join(map(str, ('spec', *one['loc'])))}: {one['msg']}" for one in error.errors())
         raise ManifestError("; ".join(found)) from error
 
 

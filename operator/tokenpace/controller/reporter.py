@@ -57,7 +57,8 @@ class Reporter:
         metadata = resource["metadata"]
         for happening in happened:
             await self._write(metadata, self._client.create(event_body(resource, happening, now_seconds)))
-        current, wanted = resource.get("status", {}), status.as_manifest()
+        stored, wanted = resource.get("status"), status.as_manifest()
+        current = stored if isinstance(stored, dict) else {}
         now = self._monotonic()
         waited = now - self._written_at_seconds.get(metadata["uid"], -float("inf"))
         wait = self._interval_seconds * (1 + _JITTER * (self._share() - 0.5))

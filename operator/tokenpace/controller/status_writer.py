@@ -16,16 +16,23 @@ _SAVED_SECONDS = 15.0
 
 
 def essence(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a status that is written at once: everything but numbers and sentences."""
+    """Return the part of a status that is written at once: everything but numbers and sentences.
+
+    Another version may have written it in another form: whatever is not of this one's differs, and is written over.
+    """
     kept: dict[str, Any] = {key: value for key, value in status.items() if key not in _NUMBERS}
-    kept["variants"] = [_without(one, _VARIANT_NUMBERS) for one in status.get("variants", ())]
-    kept["conditions"] = [_without(one, _SENTENCES) for one in status.get("conditions", ())]
+    kept["variants"] = _each_without(status.get("variants", []), _VARIANT_NUMBERS)
+    kept["conditions"] = _each_without(status.get("conditions", []), _SENTENCES)
     kept["lastDecision"] = _without(status.get("lastDecision", {}), _SENTENCES)
     return kept
 
 
-def _without(value: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
-    return {key: kept for key, kept in value.items() if key not in keys}
+def _each_without(values: Any, keys: frozenset[str]) -> Any:
+    return [_without(one, keys) for one in values] if isinstance(values, list) else values
+
+
+def _without(value: Any, keys: frozenset[str]) -> Any:
+    return {key: kept for key, kept in value.items() if key not in keys} if isinstance(value, Mapping) else value
 
 
 def write_due(
