@@ -11,9 +11,7 @@ from tests.controller.operator_in_memory import SilentPrometheus
 
 from tokenpace.api import names
 from tokenpace.cluster.client import ApiClient, ApiError
-from tokenpace.cluster.kinds import DEPLOYMENTS, LLM_DEPLOYMENTS
-from tokenpace.cluster.mirror import Mirror
-from tokenpace.cluster.observed import without_managed_fields
+from tokenpace.cluster.kinds import DEPLOYMENTS
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.settings import Settings
 from tokenpace.telemetry.metrics import OperatorMetrics
@@ -24,14 +22,12 @@ pytestmark = pytest.mark.apiserver
 def control_loop(client: ApiClient, namespace: str) -> list[asyncio.Task[Any]]:
     """Run a control loop that asks no Lease, on the resources of one namespace."""
     loop = Loop(
-        settings=Settings(tick_seconds=1),
+        settings=Settings(tick_seconds=1, namespaces=(namespace,)),
         client=client,
         prometheus=SilentPrometheus(),  # type: ignore[arg-type]
         lease=Always(),  # type: ignore[arg-type]
         metrics=OperatorMetrics(),
     )
-    loop.mirrors.resources = Mirror(client, LLM_DEPLOYMENTS, keep=without_managed_fields, namespace=namespace)
-    loop.mirrors.by_name = {**loop.mirrors.by_name, "LLMDeployments": loop.mirrors.resources}
     work = [loop.run(), *(mirror.run() for mirror in loop.mirrors.by_name.values())]
     return [asyncio.create_task(one) for one in work]
 
