@@ -5,7 +5,7 @@ that is work W with ``W' = D - C_ready``, never below 0; compared is ``∫ W dt`
 that the fleet works off by itself before help could come changes nothing, and a dip counts for as long as it is felt.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tokenpace.planning.basis import Basis
@@ -41,19 +41,16 @@ def way_to(basis: Basis, choice: Choice, start: Mapping[str, int] | None = None)
         standing = Standing(running=fleet, serving=fleet, leaving=0, proven=False)
     road = road_of(basis.ladder, goal, choice.variant, goal[choice.variant], standing.running)
     leads = {name: believed.lead_seconds for name, believed in basis.estimate.variants.items()}
-    return stages(road, standing, leads, basis.estimate.capacity_of)
+    return stages(road, standing, leads)
 
 
-def stages(
-    road: Road, standing: Standing, lead_seconds: Mapping[str, float], capacity: Callable[[Mapping[str, int]], float]
-) -> tuple[Stage, ...] | None:
+def stages(road: Road, standing: Standing, lead_seconds: Mapping[str, float]) -> tuple[Stage, ...] | None:
     """Return the capacity along a road; None where it does not lead to its goal.
 
     Args:
         road: where the fleet goes.
         standing: where it is.
         lead_seconds: of each variant, from asking for a replica to its first token.
-        capacity: tokens per second of a fleet that serves.
     """
     passed: list[Stage] = []
     for _ in range(MOST_STEPS):
@@ -65,7 +62,7 @@ def stages(
         if asked == standing.running and not starting:
             return None
         if starting:
-            passed.append(Stage(max(lead_seconds.get(name, 0.0) for name in starting), capacity(serving)))
+            passed.append(Stage(max(lead_seconds.get(name, 0.0) for name in starting), road.capacity(serving)))
         proven = standing.proven or road.variant in starting
         standing = Standing(running=asked, serving=asked, leaving=0, proven=proven)
     return None

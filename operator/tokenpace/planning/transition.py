@@ -3,11 +3,12 @@
 Every step follows from what is seen (design, section 5), so that a restarted operator goes on where it was. Variants
 are mixed only on the way: until a canary has passed there is one replica of the new one, then as many as there is room
 for. Where there is no room, some of the old go first, once all new ones serve. The rest of the old goes when enough of
-the new serve, and never the last that serves before that.
+the new serve, or when the new alone serve as much as all do together: behind one Service the slowest binds all. The
+last that serves never goes before that.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tokenpace.planning.ladder import Ladder
@@ -37,6 +38,8 @@ class Road:
     """Of one replica."""
     hourly_cost: float | None
     """Most that the fleet may cost."""
+    capacity: Callable[[Mapping[str, int]], float]
+    """Tokens per second of a fleet that serves."""
 
     def outgoing(self, running: Mapping[str, int]) -> list[str]:
         """Return the other variants of which replicas have yet to go."""
@@ -91,6 +94,7 @@ def road_of(
         most={one.name: max(one.max_replicas, goal[one.name]) for one in ladder.spec.variants},
         hourly_costs={one.name: float(one.hourly_cost or 0) for one in ladder.spec.variants},
         hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
+        capacity=ladder.estimate.capacity_of,
     )
 
 
@@ -99,7 +103,7 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
     new, running = road.variant, standing.running
     old = road.outgoing(running)
     succeeded = standing.proven and road.enough is not None and standing.serving[new] >= road.enough
-    if not old or succeeded or road.enough == 0:
+    if not old or succeeded or road.enough == 0 or _is_held_back(road, standing):
         return dict(road.goal)
     failed = {name: max(road.goal[name], standing.serving[name]) for name in old if name in road.barred}
     if any(count < running[name] for name, count in failed.items()) and any(standing.serving.values()):
@@ -114,6 +118,12 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
     if running[new] == wanted or standing.serving[new] < running[new] or (road.enough is None and running[new]):
         return dict(running)
     return _with_room(road, standing, old, min(road.batch, wanted - running[new]))
+
+
+def _is_held_back(road: Road, standing: Standing) -> bool:
+    """Tell whether the new replicas that serve could do as much without the old, which take their share of requests."""
+    alone = road.capacity({road.variant: standing.serving[road.variant]})
+    return standing.proven and alone > 0 and alone >= road.capacity(standing.serving)
 
 
 def _accompanied(road: Road, standing: Standing, old: Iterable[str], fleet: dict[str, int]) -> dict[str, int]:
