@@ -112,6 +112,8 @@ class Moment:
     window_seconds: float
     saturated: bool
     """Whether the rate is only a lower bound."""
+    lasting_tokens_per_second: float = 0.0
+    """The same without the backlog: what would be wanted when that is worked off."""
     ticks: int = 1
 
 
@@ -163,6 +165,7 @@ def with_moment(
         moment,
         tokens_per_second=(last.tokens_per_second * last.ticks + moment.tokens_per_second) / ticks,
         demand_tokens_per_second=max(last.demand_tokens_per_second, moment.demand_tokens_per_second),
+        lasting_tokens_per_second=max(last.lasting_tokens_per_second, moment.lasting_tokens_per_second),
         saturated=last.saturated or moment.saturated,
         ticks=ticks,
     )

@@ -115,6 +115,11 @@ class Estimate:
         return None if self.rate is None else self.rate.mean + self.backlog_tokens_per_second
 
     @property
+    def lasting_tokens_per_second(self) -> float:
+        """What clients will want when the backlog is worked off; at least so much is planned for while saturated."""
+        return max(0.0 if self.rate is None else self.rate.mean, self.growth_tokens_per_second)
+
+    @property
     def needed_tokens_per_second(self) -> float:
         """What certainly has to be planned for."""
         low = 0.0 if self.rate is None else self.rate.low

@@ -157,7 +157,9 @@ def _noting_demand(memory: Memory, sight: Sight, believed: Estimate) -> Memory:
     demand = max(
         last.demand_tokens_per_second, believed.demand_tokens_per_second or 0.0, believed.growth_tokens_per_second
     )
-    return replace(memory, history=(*memory.history[:-1], replace(last, demand_tokens_per_second=demand)))
+    lasting = max(last.lasting_tokens_per_second, believed.lasting_tokens_per_second)
+    noted = replace(last, demand_tokens_per_second=demand, lasting_tokens_per_second=lasting)
+    return replace(memory, history=(*memory.history[:-1], noted))
 
 
 def _indicators(basis: Basis) -> Indicators:
