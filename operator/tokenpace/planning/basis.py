@@ -41,6 +41,11 @@ class Basis:
         stuck = Counter(pod.variant for pod in self.sight.observation.pods if pod.trouble and self.is_overdue(pod))
         return {name: max(self.running.get(name, 0) - count, 0) for name, count in stuck.items()}
 
+    @property
+    def lead_seconds(self) -> Mapping[str, float]:
+        """By variant, from asking for a replica to its first token."""
+        return {name: believed.lead_seconds for name, believed in self.estimate.variants.items()}
+
     def is_successor(self, name: str) -> bool:
         """Tell whether this variant has yet to take the place of the one that serves."""
         return name != (self.sight.incumbent or name) and self.is_mixed_with(name)

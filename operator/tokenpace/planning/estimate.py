@@ -129,6 +129,14 @@ class Estimate:
         """Return what pods can serve together, to plan with; those of which nothing is known do not count."""
         return capacity_of(self.variants, serving)
 
+    def served_of(self, serving: Mapping[str, int], arriving: float) -> float:
+        """Return what pods can serve together of so much: their capacity, or, beyond it, what each can of its share."""
+        known = {name: count for name, count in serving.items() if count and name in self.variants}
+        total = sum(known.values())
+        each = {name: self.variants[name].tokens_per_second(total) for name in known}
+        beyond = sum(count * min(arriving / total, each[name]) for name, count in known.items())
+        return max(beyond, self.capacity_of(serving))
+
 
 def is_extrapolated(believed: Believed) -> bool:
     """Tell whether capacity ends where experience ends: more may well be possible."""

@@ -26,6 +26,7 @@ from tokenpace.planning.observation import Canary, Observation
 from tokenpace.planning.outlook import outlook
 from tokenpace.planning.plausible import plausible_time
 from tokenpace.planning.setbacks import setbacks
+from tokenpace.planning.shortfall import paced
 from tokenpace.planning.sight import Sight, look
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
@@ -72,10 +73,9 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
 def _with_setbacks(basis: Basis) -> Basis:
     """Return the basis with what has failed by now. What takes over may fail while there is another to go back to."""
     memory, sight = basis.memory, basis.sight
-    leads = {name: one.lead_seconds for name, one in basis.estimate.variants.items()}
     blocked = {name for name, setback in memory.setbacks.items() if setback.blocks(sight.now)}
     takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
-    found = setbacks(memory.setbacks, sight, leads, None if takes_over else sight.incumbent)
+    found = setbacks(memory.setbacks, sight, basis.lead_seconds, None if takes_over else sight.incumbent)
     return replace(basis, memory=replace(memory, setbacks=found))
 
 
@@ -114,7 +114,10 @@ def _road(basis: Basis, decision: Decision) -> Road:
     goal = {**others, name: decision.replicas}
     blocked = {one for one, setback in basis.memory.setbacks.items() if setback.blocks(basis.sight.now)}
     barred = frozenset(blocked - {name})
-    return replace(road_of(basis.ladder, goal, name, decision.successors, basis.running), barred=barred)
+    road = road_of(
+        basis.ladder, goal, name, decision.successors, running=basis.running, arriving=basis.need.lasting
+    )
+    return paced(basis, replace(road, barred=barred), replace(basis.standing(name), leaving=0))
 
 
 def _reason(goal: Goal, decision: Decision, under_way: Switch | None) -> DecisionReason:

@@ -10,6 +10,7 @@ last that serves never goes before that.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from tokenpace.planning.ladder import Ladder
 
@@ -39,7 +40,7 @@ class Road:
     hourly_cost: float | None
     """Most that the fleet may cost."""
     capacity: Callable[[Mapping[str, int]], float]
-    """Tokens per second of a fleet that serves."""
+    """Tokens per second that a fleet serves of what arrives."""
 
     def outgoing(self, running: Mapping[str, int]) -> list[str]:
         """Return the other variants of which replicas have yet to go."""
@@ -75,7 +76,13 @@ class Standing:
 
 
 def road_of(
-    ladder: Ladder, goal: Mapping[str, int], variant: str, enough: int | None, running: Mapping[str, int]
+    ladder: Ladder,
+    goal: Mapping[str, int],
+    variant: str,
+    enough: int | None,
+    *,
+    running: Mapping[str, int],
+    arriving: float,
 ) -> Road:
     """Return the road to a fleet in which ``variant`` serves, from one of which ``running`` replicas are asked for."""
     scaling = ladder.spec.scaling
@@ -94,7 +101,7 @@ def road_of(
         most={one.name: max(one.max_replicas, goal[one.name]) for one in ladder.spec.variants},
         hourly_costs={one.name: float(one.hourly_cost or 0) for one in ladder.spec.variants},
         hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
-        capacity=ladder.estimate.capacity_of,
+        capacity=partial(ladder.estimate.served_of, arriving=arriving),
     )
 
 
@@ -123,7 +130,7 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
 def _is_held_back(road: Road, standing: Standing) -> bool:
     """Tell whether the new replicas that serve could do as much without the old, which take their share of requests."""
     alone = road.capacity({road.variant: standing.serving[road.variant]})
-    return standing.proven and alone > 0 and alone >= road.capacity(standing.serving)
+    return standing.proven and road.enough is not None and alone > 0 and alone >= road.capacity(standing.serving)
 
 
 def _accompanied(road: Road, standing: Standing, old: Iterable[str], fleet: dict[str, int]) -> dict[str, int]:
