@@ -57,10 +57,11 @@ def way_to(basis: Basis, choice: Choice, start: Mapping[str, int] | None = None)
 def paced(basis: Basis, road: Road, standing: Standing) -> Road:
     """Return a road with as many replicas making room at a time as leaves least work waiting; of equals the shortest.
 
-    One at a time dips least and takes longest, and all the way the slow bind the fast. Where chance hides demand, it is
-    as many as the surge.
+    One at a time dips least and takes longest, and all the way the slow bind the fast. Where demand or capacity is not
+    known, it is as many as the surge.
     """
-    if basis.estimate.rate is None or basis.sight.blind or not road.outgoing(standing.running):
+    seen = basis.estimate.rate is not None and not basis.sight.blind and road.knows(standing)
+    if not seen or not road.outgoing(standing.running):
         return road
     arriving = max(basis.need.lasting, min(basis.need.window or 0.0, road.capacity(standing.serving)))
     wanted = road.goal[road.variant]

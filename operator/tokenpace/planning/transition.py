@@ -46,6 +46,10 @@ class Road:
         """Return the other variants of which replicas have yet to go."""
         return [name for name, count in running.items() if name != self.variant and count > self.goal[name]]
 
+    def knows(self, standing: "Standing") -> bool:
+        """Tell whether it is known of every variant that serves how much it can."""
+        return all(self.capacity({name: count}) > 0 for name, count in standing.serving.items() if count)
+
     def room(self, fleet: Mapping[str, int], name: str) -> int:
         """Return how many replicas of a variant may be added to a fleet; less than 0 where it is too large."""
         room = min(self.limit - sum(fleet.values()), max(self.most.get(name, 0) - fleet[name], 0))
@@ -129,8 +133,10 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
 
 def _is_held_back(road: Road, standing: Standing) -> bool:
     """Tell whether the new replicas that serve could do as much without the old, which take their share of requests."""
+    if not standing.proven or road.enough is None or not road.knows(standing):
+        return False
     alone = road.capacity({road.variant: standing.serving[road.variant]})
-    return standing.proven and road.enough is not None and alone > 0 and alone >= road.capacity(standing.serving)
+    return 0 < alone >= road.capacity(standing.serving)
 
 
 def _accompanied(road: Road, standing: Standing, old: Iterable[str], fleet: dict[str, int]) -> dict[str, int]:
