@@ -113,7 +113,7 @@ def _road(basis: Basis, decision: Decision) -> Road:
     others = {one: 0 if manual else basis.ladder.kept(one) for one in basis.running}
     goal = {**others, name: decision.replicas}
     blocked = {one for one, setback in basis.memory.setbacks.items() if setback.blocks(basis.sight.now)}
-    barred = frozenset(blocked - {name})
+    barred = frozenset((blocked | basis.stock.keys()) - {name})
     road = road_of(
         basis.ladder, goal, name, decision.successors, running=basis.running, arriving=basis.need.lasting
     )

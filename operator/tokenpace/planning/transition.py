@@ -32,7 +32,7 @@ class Road:
     """Replicas to have as soon as variants are mixed. Behind one Service each gets the same share of requests, so that
     the first of a slower variant would be overrun among fewer."""
     barred: frozenset[str]
-    """Variants that have failed: their replicas that do not serve go first."""
+    """Variants that have failed, or have no room: their replicas that do not serve go first."""
     most: Mapping[str, int]
     """Most replicas of each variant; 0 of one that is not offered any more."""
     hourly_costs: Mapping[str, float]
