@@ -280,3 +280,25 @@ def test_demand_does_not_come_with_the_pods_that_come() -> None:
     new = pod("new", reading(18.0), created=NOW - 20, starts_for=5.0)
     rate_now, _ = asked_of((*serving(1, reading(27.0)), new), Memory(), NOW)
     assert rate_now == pytest.approx(36.0)
+
+
+# --- Requests of another shape
+
+
+def prompts_after(seconds: float, prompt_tokens: float, requests_per_second: float) -> float:
+    """Return the prompt tokens per request that are believed so long after prompts of 100 tokens became others."""
+    sums = TrafficSums()
+    for tick in range(int(600 + seconds) // 10):
+        each = 100.0 if tick < 60 else prompt_tokens
+        asked = {"requests_per_second": requests_per_second, "tokens_per_completion": 50.0}
+        asked |= {"prompt_tokens_per_second": each * requests_per_second}
+        sums = sums.after([reading(50.0 * requests_per_second, **asked)], 10.0)
+    return sums.shape(Traffic(promptTokens=100, generatedTokens=50)).prompt_tokens
+
+
+def test_prompts_that_become_much_longer_are_believed_within_a_minute() -> None:
+    assert prompts_after(60.0, 400.0, 5.0) == pytest.approx(400.0, rel=0.1)
+
+
+def test_a_few_long_prompts_are_chance() -> None:
+    assert prompts_after(30.0, 200.0, 0.2) < 120.0

@@ -59,6 +59,13 @@ SHAPE_REQUESTS = 20.0
 SHAPE_SECONDS = 600.0
 """Time constant in which measured shapes fade."""
 
+ANOTHER_SHAPE = 1.5
+"""Prompt tokens per generated token that differ by more than this factor, and by more than chance, are another shape:
+what was before is dropped. Faded out, prompts four times as long would be taken for twice as long for five minutes."""
+
+ANOTHER_SHAPE_DEVIATIONS = 3.0
+"""Standard deviations of chance, of a window's prompts and answers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSums:
@@ -71,20 +78,33 @@ class TrafficSums:
 
     def after(self, readings: Sequence[Reading], elapsed_seconds: float) -> "TrafficSums":
         """Return the sums with what pods did for ``elapsed_seconds``."""
-        kept = math.exp(-elapsed_seconds / SHAPE_SECONDS)
+        kept, recent = math.exp(-elapsed_seconds / SHAPE_SECONDS), self._since_change(readings)
         counted = [
             (reading.requests_per_second * elapsed_seconds, reading.tokens_per_completion)
             for reading in readings
             if reading.requests_per_second is not None and reading.tokens_per_completion is not None
         ]
         return TrafficSums(
-            prompt_tokens=self.prompt_tokens * kept
+            prompt_tokens=recent.prompt_tokens * kept
             + elapsed_seconds * sum(reading.prompt_tokens_per_second for reading in readings),
-            generated_tokens=self.generated_tokens * kept
+            generated_tokens=recent.generated_tokens * kept
             + elapsed_seconds * sum(reading.generated_tokens_per_second for reading in readings),
             ended_requests=self.ended_requests * kept + sum(requests for requests, _ in counted),
             ended_tokens=self.ended_tokens * kept + sum(requests * tokens for requests, tokens in counted),
         )
+
+    def _since_change(self, readings: Sequence[Reading]) -> "TrafficSums":
+        """Return the sums, with nothing but the latest window of prompts in them if that shows another shape."""
+        prompts = sum(reading.prompt_tokens_per_second * reading.window_seconds for reading in readings)
+        generated = sum(reading.generated_tokens_per_second * reading.window_seconds for reading in readings)
+        if min(prompts, generated, self.prompt_tokens, self.generated_tokens, self.ended_tokens) <= 0:
+            return self
+        requests = generated * self.ended_requests / self.ended_tokens
+        chance = ANOTHER_SHAPE_DEVIATIONS * math.sqrt(2.0 * (SECOND_MOMENT - 1.0) / requests)
+        differs = abs(math.log(prompts / generated) - math.log(self.prompt_tokens / self.generated_tokens))
+        if differs <= max(math.log(ANOTHER_SHAPE), chance):
+            return self
+        return replace(self, prompt_tokens=prompts, generated_tokens=generated)
 
     def shape(self, declared: Traffic) -> Shape:
         """Return the mean request: what was measured, shrunk to what was declared.
