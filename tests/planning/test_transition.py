@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tokenpace.planning.transition import Road, Standing, next_fleet
 
-
 EACH = {"q8": 10.0, "q4": 20.0, "old": 10.0}
 
 

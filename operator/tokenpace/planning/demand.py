@@ -59,12 +59,14 @@ SHAPE_REQUESTS = 20.0
 SHAPE_SECONDS = 600.0
 """Time constant in which measured shapes fade."""
 
-ANOTHER_SHAPE = 1.5
-"""Prompt tokens per generated token that differ by more than this factor, and by more than chance, are another shape:
-what was before is dropped. Faded out, prompts four times as long would be taken for twice as long for five minutes."""
+ANOTHER_SHAPE = 2.0
+"""Prompt tokens per generated token that grow by more than this factor, and by more than chance, are another shape:
+what was before is dropped. Faded out, prompts four times as long would be taken for twice as long for five minutes:
+that costs 4 points of attainment. With 1.5 the recorded hour's own swings are followed, which costs half a point.
+Shorter prompts leave capacity to spare and are believed slowly, as everything is by which a fleet would shrink."""
 
 ANOTHER_SHAPE_DEVIATIONS = 3.0
-"""Standard deviations of chance, of a window's prompts and answers."""
+"""Standard deviations of chance, of the prompts and answers of a window and of those before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +96,16 @@ class TrafficSums:
         )
 
     def _since_change(self, readings: Sequence[Reading]) -> "TrafficSums":
-        """Return the sums, with nothing but the latest window of prompts in them if that shows another shape."""
+        """Return the sums, with nothing but the latest window of prompts in them if that shows longer ones."""
         prompts = sum(reading.prompt_tokens_per_second * reading.window_seconds for reading in readings)
         generated = sum(reading.generated_tokens_per_second * reading.window_seconds for reading in readings)
         if min(prompts, generated, self.prompt_tokens, self.generated_tokens, self.ended_tokens) <= 0:
             return self
         requests = generated * self.ended_requests / self.ended_tokens
-        chance = ANOTHER_SHAPE_DEVIATIONS * math.sqrt(2.0 * (SECOND_MOMENT - 1.0) / requests)
-        differs = abs(math.log(prompts / generated) - math.log(self.prompt_tokens / self.generated_tokens))
-        if differs <= max(math.log(ANOTHER_SHAPE), chance):
+        variance = 2.0 * (SECOND_MOMENT - 1.0) * (1.0 / requests + 1.0 / self.ended_requests)
+        chance = ANOTHER_SHAPE_DEVIATIONS * math.sqrt(variance)
+        longer = math.log(prompts / generated) - math.log(self.prompt_tokens / self.generated_tokens)
+        if longer <= max(math.log(ANOTHER_SHAPE), chance):
             return self
         return replace(self, prompt_tokens=prompts, generated_tokens=generated)
 

@@ -114,9 +114,7 @@ def _road(basis: Basis, decision: Decision) -> Road:
     goal = {**others, name: decision.replicas}
     blocked = {one for one, setback in basis.memory.setbacks.items() if setback.blocks(basis.sight.now)}
     barred = frozenset((blocked | basis.stock.keys()) - {name})
-    road = road_of(
-        basis.ladder, goal, name, decision.successors, running=basis.running, arriving=basis.need.lasting
-    )
+    road = road_of(basis.ladder, goal, name, decision.successors, running=basis.running, arriving=basis.need.lasting)
     return paced(basis, replace(road, barred=barred), replace(basis.standing(name), leaving=0))
 
 
