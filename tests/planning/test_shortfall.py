@@ -10,12 +10,6 @@ from tests.planning.test_transition import GOAL, road, standing
 from tokenpace.planning.shortfall import Stage, stages, waiting
 
 LEADS = {"q8": 60.0, "q4": 30.0}
-EACH = {"q8": 10.0, "q4": 20.0}
-
-
-def capacity(serving: dict[str, int]) -> float:
-    total = sum(serving.values())
-    return total * min((EACH[name] for name, count in serving.items() if count), default=0.0)
 
 
 def waited(*passed: tuple[float, float], arriving: float, backlog: float = 0.0, horizon: float = 1000.0) -> float:
@@ -53,17 +47,17 @@ def test_what_is_waited_is_what_small_steps_add_up_to(passed: list[tuple[int, in
 
 
 def test_a_surge_never_serves_less_than_before() -> None:
-    way = stages(road(GOAL, limit=9), standing(3, 0, proven=False), LEADS, capacity)
+    way = stages(road(GOAL, limit=9), standing(3, 0, proven=False), LEADS)
     assert way == (Stage(30.0, 30.0), Stage(30.0, 40.0))
 
 
-def test_in_place_the_fleet_dips_for_every_replica_that_is_swapped() -> None:
-    way = stages(road(GOAL, limit=3), standing(3, 0, proven=False), LEADS, capacity)
-    assert way == (Stage(30.0, 20.0), Stage(30.0, 20.0), Stage(30.0, 40.0))
+def test_in_place_the_fleet_dips_until_the_new_serve_as_much_alone() -> None:
+    way = stages(road(GOAL, limit=3), standing(3, 0, proven=False), LEADS)
+    assert way == (Stage(30.0, 20.0), Stage(30.0, 20.0))
 
 
 def test_a_way_that_has_no_end_is_none() -> None:
-    assert stages(road({"q8": 0, "q4": 1}, limit=1), standing(1, 0), LEADS, capacity) is None
+    assert stages(road({"q8": 0, "q4": 1}, limit=1), standing(1, 0), LEADS) is None
 
 
 def test_a_swap_in_place_of_two_pays_back_after_the_time_that_the_design_gives() -> None:

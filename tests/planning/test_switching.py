@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.planning.declared import SMALL_POD
 from tests.planning.ladders import ENGINES, Q4, Q8, ladder
 from tests.planning.simulated_pods import CPU, Lengths
 from tests.planning.simulation import Tick, World, constant, steps
@@ -76,6 +77,27 @@ def test_pods_that_take_a_minute_to_start_are_switched_once_each_way(surge: int)
     run = world(ladder(*variants, maxSurge=surge, maxReplicas=5), load, engines=slow).run(3000)
     assert switches(run) == ["q4", "q8"]
     assert run.ticks[-1].fleet == {"q8": 1, "q4": 0}
+
+
+def test_where_there_is_no_room_a_switch_takes_no_more_steps_than_leave_least_waiting() -> None:
+    slow = {name: replace(engine, startup_seconds=60.0) for name, engine in ENGINES.items()}
+    variants = [{**one, "expected": {**one["expected"], "startupSeconds": 60}} for one in (Q8, Q4)]
+    load = constant(7 * Q8_TOKENS_PER_SECOND)
+    run = world(ladder(*variants, maxReplicas=5, maxSurge=0), load, q8=5, engines=slow).run(600)
+    begun = next(tick.at for tick in run.ticks if tick.fleet["q4"])
+    done = next(tick.at for tick in run.ticks if not tick.fleet["q8"])
+    assert done - begun < 3 * 60.0
+
+
+def test_a_fleet_turns_to_the_best_variant_that_is_enough_when_the_backlog_is_gone_and_to_no_third_on_the_way() -> None:
+    q6 = {**Q4, "name": "q6", "quality": "95", "expected": {**SMALL_POD, "streamTokensPerSecond": 26}}
+    q6["expected"] |= {"generationTokensPerSecond": 26, "startupSeconds": 60}
+    variants = [{**one, "expected": {**one["expected"], "startupSeconds": 60}} for one in (Q8, q6, Q4)]
+    engines = {**ENGINES, "q6": replace(CPU, token_seconds=1 / 26)}
+    slow = {name: replace(engine, startup_seconds=60.0) for name, engine in engines.items()}
+    run = World(ladder(*variants), CPU, rise_and_fall(), engines=slow, fleet={"q8": 3}, seed=1).run(900)
+    assert {name for tick in run.ticks for name, count in tick.fleet.items() if count} == {"q8", "q6"}
+    assert run.ticks[-1].fleet["q8"] == 0
 
 
 def test_something_serves_throughout() -> None:
@@ -229,8 +251,7 @@ def test_a_budget_that_keeps_quality_is_never_overdrawn(percent: int) -> None:
     load = steps((0.0, 2.5 * Q8_TOKENS_PER_SECOND), (1800.0, BEYOND_Q8))
     run = world(spec, load, q8=3).run(4800)
     assert any(tick.ready.get("q4") for tick in run.ticks)
-    spent = next(tick.at for tick in run.ticks if tick.plan.reason is DecisionReason.BUDGET_SPENT)
-    assert any(tick.at > spent and tick.fleet["q4"] == 0 for tick in run.ticks)
+    assert any(tick.fleet["q4"] == 0 and tick.plan.reason is DecisionReason.BUDGET_SPENT for tick in run.ticks)
     budgets = [tick.plan.numbers for tick in run.ticks]
     assert all(one["generated_below_best_tokens"] <= percent / 100 * one["generated_by_all_tokens"] for one in budgets)
 

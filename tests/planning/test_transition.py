@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 
 from tokenpace.planning.transition import Road, Standing, next_fleet
 
+EACH = {"q8": 10.0, "q4": 20.0, "old": 10.0}
+
+
+def capacity(serving: Mapping[str, int]) -> float:
+    """Return what a fleet serves behind one Service, tokens per second."""
+    return sum(serving.values()) * min((EACH[name] for name, count in serving.items() if count), default=0.0)
+
 
 def road(goal: Mapping[str, int], variant: str = "q4", **other: Any) -> Road:
     """Return a road on which nothing but the count of replicas is bounded."""
@@ -21,6 +28,7 @@ def road(goal: Mapping[str, int], variant: str = "q4", **other: Any) -> Road:
         "most": dict.fromkeys(goal, 64),
         "hourly_costs": {},
         "hourly_cost": None,
+        "capacity": capacity,
     }
     return Road(goal=goal, variant=variant, **values | other)
 
@@ -63,8 +71,15 @@ def test_room_that_draining_pods_hold_is_not_free_yet() -> None:
 
 
 def test_the_old_go_when_enough_of_the_new_serve() -> None:
-    assert next_fleet(road(GOAL), standing(1, 3, serving=(1, 2))) == fleet(1, 3)
-    assert next_fleet(road(GOAL), standing(1, 3)) == fleet(0, 3)
+    back = road({"q8": 3, "q4": 0}, "q8")
+    assert next_fleet(back, standing(3, 1, serving=(2, 1))) == fleet(3, 1)
+    assert next_fleet(back, standing(3, 1)) == fleet(3, 0)
+
+
+def test_the_old_go_as_soon_as_they_hold_the_new_back() -> None:
+    far = road({"q8": 0, "q4": 6}, limit=4)
+    assert next_fleet(far, standing(3, 1)) == fleet(2, 1)
+    assert next_fleet(far, standing(2, 2)) == fleet(0, 6)
 
 
 def test_what_its_own_bounds_keep_of_the_old_stays() -> None:

@@ -120,10 +120,11 @@ def _needed(basis: Basis, name: str, likely: int | None) -> tuple[int, bool]:
     believed = ladder.believed(name)
     if believed.costs is None:
         return serving + estimate.saturated, True
+    if basis.is_successor(name):
+        choice = ladder.best(_required_of_a_successor(basis, name), (name,))
+        return choice.replicas[name], choice.enough
     choice = ladder.best(basis.need.certain, (name,))
     needed = choice.replicas[name]
-    if basis.is_successor(name):
-        return max(needed, ladder.replicas(_required_of_a_successor(basis, name), name)), choice.enough
     if likely is not None and needed > basis.running.get(name, 0):
         needed = max(needed, likely)
     if not believed.proven and basis.is_in_time(name):
@@ -132,7 +133,7 @@ def _needed(basis: Basis, name: str, likely: int | None) -> tuple[int, bool]:
 
 
 def _required_of_a_successor(basis: Basis, name: str) -> float:
-    """Return what a variant must be able to serve that takes the place of another.
+    """Return what a variant must be able to serve that takes the place of another: what lasts, not the backlog of now.
 
     While pods come and go, what was asked of those that go is not seen in those that come, until a window is full of
     it. So demand counts as the largest since the switch began.
@@ -140,8 +141,8 @@ def _required_of_a_successor(basis: Basis, name: str) -> float:
     memory, slo, shape = basis.memory, basis.spec.slo, basis.estimate.shape
     begun_seconds = memory.switched_at_seconds if memory.goal == name else None
     since_seconds = basis.sight.now if begun_seconds is None else begun_seconds
-    demands = (one.demand_tokens_per_second for one in memory.history if one.at_seconds >= since_seconds)
-    return max(basis.required, basis.need.window or 0.0, *(required_capacity(slo, shape, demand) for demand in demands))
+    demands = (one.lasting_tokens_per_second for one in memory.history if one.at_seconds >= since_seconds)
+    return max(basis.need.lasting, *(required_capacity(slo, shape, demand) for demand in demands), 0.0)
 
 
 def _growth_of_demand(estimate: Estimate) -> float:

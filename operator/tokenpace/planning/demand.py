@@ -59,6 +59,15 @@ SHAPE_REQUESTS = 20.0
 SHAPE_SECONDS = 600.0
 """Time constant in which measured shapes fade."""
 
+ANOTHER_SHAPE = 2.0
+"""Prompt tokens per generated token that grow by more than this factor, and by more than chance, are another shape:
+what was before is dropped. Faded out, prompts four times as long would be taken for twice as long for five minutes:
+that costs 4 points of attainment. With 1.5 the recorded hour's own swings are followed, which costs half a point.
+Shorter prompts leave capacity to spare and are believed slowly, as everything is by which a fleet would shrink."""
+
+ANOTHER_SHAPE_DEVIATIONS = 3.0
+"""Standard deviations of chance, of the prompts and answers of a window and of those before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSums:
@@ -71,20 +80,34 @@ class TrafficSums:
 
     def after(self, readings: Sequence[Reading], elapsed_seconds: float) -> "TrafficSums":
         """Return the sums with what pods did for ``elapsed_seconds``."""
-        kept = math.exp(-elapsed_seconds / SHAPE_SECONDS)
+        kept, recent = math.exp(-elapsed_seconds / SHAPE_SECONDS), self._since_change(readings)
         counted = [
             (reading.requests_per_second * elapsed_seconds, reading.tokens_per_completion)
             for reading in readings
             if reading.requests_per_second is not None and reading.tokens_per_completion is not None
         ]
         return TrafficSums(
-            prompt_tokens=self.prompt_tokens * kept
+            prompt_tokens=recent.prompt_tokens * kept
             + elapsed_seconds * sum(reading.prompt_tokens_per_second for reading in readings),
-            generated_tokens=self.generated_tokens * kept
+            generated_tokens=recent.generated_tokens * kept
             + elapsed_seconds * sum(reading.generated_tokens_per_second for reading in readings),
             ended_requests=self.ended_requests * kept + sum(requests for requests, _ in counted),
             ended_tokens=self.ended_tokens * kept + sum(requests * tokens for requests, tokens in counted),
         )
+
+    def _since_change(self, readings: Sequence[Reading]) -> "TrafficSums":
+        """Return the sums, with nothing but the latest window of prompts in them if that shows longer ones."""
+        prompts = sum(reading.prompt_tokens_per_second * reading.window_seconds for reading in readings)
+        generated = sum(reading.generated_tokens_per_second * reading.window_seconds for reading in readings)
+        if min(prompts, generated, self.prompt_tokens, self.generated_tokens, self.ended_tokens) <= 0:
+            return self
+        requests = generated * self.ended_requests / self.ended_tokens
+        variance = 2.0 * (SECOND_MOMENT - 1.0) * (1.0 / requests + 1.0 / self.ended_requests)
+        chance = ANOTHER_SHAPE_DEVIATIONS * math.sqrt(variance)
+        longer = math.log(prompts / generated) - math.log(self.prompt_tokens / self.generated_tokens)
+        if longer <= max(math.log(ANOTHER_SHAPE), chance):
+            return self
+        return replace(self, prompt_tokens=prompts, generated_tokens=generated)
 
     def shape(self, declared: Traffic) -> Shape:
         """Return the mean request: what was measured, shrunk to what was declared.
@@ -112,6 +135,8 @@ class Moment:
     window_seconds: float
     saturated: bool
     """Whether the rate is only a lower bound."""
+    lasting_tokens_per_second: float = 0.0
+    """The same without the backlog: what would be wanted when that is worked off."""
     ticks: int = 1
 
 
@@ -128,6 +153,19 @@ class Rate:
     careful_low: float
     """As sure as it takes to give up precision: `low` if lengths vary more than windows show. So is `high`."""
     counted_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one pod was asked for, and since when and until when requests came to it."""
+
+    tokens_per_second: float
+    since_seconds: float
+    until_seconds: float = math.inf
+
+    def tokens(self, since_seconds: float, now: float) -> float:
+        """Return what it was asked for in a window."""
+        return self.tokens_per_second * max(0.0, min(now, self.until_seconds) - max(self.since_seconds, since_seconds))
 
 
 def requests_in(reading: Reading) -> float:
@@ -166,6 +204,7 @@ def with_moment(
         moment,
         tokens_per_second=(last.tokens_per_second * last.ticks + moment.tokens_per_second) / ticks,
         demand_tokens_per_second=max(last.demand_tokens_per_second, moment.demand_tokens_per_second),
+        lasting_tokens_per_second=max(last.lasting_tokens_per_second, moment.lasting_tokens_per_second),
         saturated=last.saturated or moment.saturated,
         ticks=ticks,
     )

@@ -115,6 +115,11 @@ class Estimate:
         return None if self.rate is None else self.rate.mean + self.backlog_tokens_per_second
 
     @property
+    def lasting_tokens_per_second(self) -> float:
+        """What clients will want when the backlog is worked off; at least so much is planned for while saturated."""
+        return max(0.0 if self.rate is None else self.rate.mean, self.growth_tokens_per_second)
+
+    @property
     def needed_tokens_per_second(self) -> float:
         """What certainly has to be planned for."""
         return self._needed(0.0 if self.rate is None else self.rate.low)
@@ -130,6 +135,14 @@ class Estimate:
     def capacity_of(self, serving: Mapping[str, int]) -> float:
         """Return what pods can serve together, to plan with; those of which nothing is known do not count."""
         return capacity_of(self.variants, serving)
+
+    def served_of(self, serving: Mapping[str, int], arriving: float) -> float:
+        """Return what pods can serve together of so much: their capacity, or, beyond it, what each can of its share."""
+        known = {name: count for name, count in serving.items() if count and name in self.variants}
+        total = sum(known.values())
+        each = {name: self.variants[name].tokens_per_second(total) for name in known}
+        beyond = sum(count * min(arriving / total, each[name]) for name, count in known.items())
+        return max(beyond, self.capacity_of(serving))
 
 
 def is_extrapolated(believed: Believed) -> bool:

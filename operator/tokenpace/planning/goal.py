@@ -91,7 +91,7 @@ def _rescued(basis: Basis, base: str, allowed: Collection[str]) -> Goal | None:
     if basis.ladder.believed(base).costs is None or not (overrun or late):
         return None
     known = [name for name in allowed if ladder.believed(name).costs is not None]
-    choice = ladder.best(basis.required, known)
+    choice = ladder.best(need.lasting, known)
     if not _gains(most, choice, overrun=overrun):
         return Goal(variant=base)
     way = way_to(basis, choice)
@@ -123,6 +123,8 @@ def _bettered(basis: Basis, base: str, allowed: Collection[str]) -> Goal:
     window, ladder = basis.need.window, basis.ladder
     if window is None or not _has_dwelt(basis):
         return Goal(variant=base)
+    # On the way there is no third variant to turn to, only back to the one that still serves.
+    allowed = [name for name in allowed if name in (base, basis.sight.incumbent) or not basis.is_mixed_with(base)]
     barred = basis.degraded if basis.spec.scaling.degraded else frozenset()
     least = _quality(basis, base) if base in barred or basis.spec.scaling.preference is Preference.QUALITY else 0
     known = [name for name in allowed if _quality(basis, name) >= least and ladder.believed(name).costs is not None]

@@ -19,7 +19,8 @@ STARTS = 16
 LONGEST_START_SECONDS = 86_400.0
 
 TIMEOUT_LEADS = 3.0
-"""A pod that has been starting for this many lead times no longer counts as coming capacity."""
+"""A pod that has been starting for this many lead times no longer counts as coming capacity; one that is known to be in
+trouble, after a single one. Two more of them are up to six minutes in which a fleet without room stays overrun."""
 
 SHORTEST_TIMEOUT_SECONDS = 60.0
 """But no earlier: scheduling and readiness probes alone take tens of seconds on a busy cluster."""
@@ -58,5 +59,6 @@ class Starts:
 
 def is_overdue(pod: Pod, lead_seconds: float, now: float) -> bool:
     """Tell whether a pod that does not serve yet has taken too long to be counted on."""
-    timeout = max(TIMEOUT_LEADS * lead_seconds, SHORTEST_TIMEOUT_SECONDS)
+    leads = TIMEOUT_LEADS if pod.trouble is None else 1.0
+    timeout = max(leads * lead_seconds, SHORTEST_TIMEOUT_SECONDS)
     return not pod.serving and not pod.terminating and now - pod.created_at_seconds > timeout

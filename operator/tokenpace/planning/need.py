@@ -6,7 +6,7 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.estimate import Estimate, required_capacity
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.sight import Sight
-from tokenpace.planning.stability import demand_to_keep
+from tokenpace.planning.stability import SLACK, demand_to_keep
 
 SAFE_FLEET_AFTER_SECONDS = 120.0
 """Without metrics the fleet is held this long, which a restart of Prometheus does not exceed. Then it becomes the safe
@@ -23,6 +23,9 @@ class Need:
     """Likewise, as far as it takes to give up precision."""
     likely: float | None
     """For the demand as it looks now; None where that is not known."""
+    lasting: float
+    """For the demand that stays when the backlog is worked off, and some slack to do so: what a variant is chosen for.
+    A backlog asks for many times as much, but only until it is gone, and a switch takes longer than that."""
     window: float | None
     """For every moment of the stabilization window and all that chance may hide now: what a fleet must be enough for to
     take the place of this one. None until a whole window was seen, or while something hides demand."""
@@ -39,6 +42,7 @@ def need(spec: LLMDeploymentSpec, sight: Sight, memory: Memory, estimate: Estima
         certain=certain,
         beyond_doubt=certain if sight.blind else required(estimate.needed_beyond_doubt_tokens_per_second) or 0.0,
         likely=required(estimate.demand_tokens_per_second),
+        lasting=(required(estimate.lasting_tokens_per_second) or 0.0) / (1 - SLACK),
         window=required(_window_demand(spec, sight, memory, estimate)),
     )
 

@@ -26,6 +26,7 @@ from tokenpace.planning.observation import Canary, Observation
 from tokenpace.planning.outlook import outlook
 from tokenpace.planning.plausible import plausible_time
 from tokenpace.planning.setbacks import setbacks
+from tokenpace.planning.shortfall import paced
 from tokenpace.planning.sight import Sight, look
 from tokenpace.planning.stock import shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
@@ -74,12 +75,16 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
 def _with_setbacks(basis: Basis) -> Basis:
     """Return the basis with what has failed by now. What takes over may fail while there is another to go back to."""
     memory, sight = basis.memory, basis.sight
-    leads = {name: one.lead_seconds for name, one in basis.estimate.variants.items()}
     blocked = {name for name, setback in memory.setbacks.items() if setback.blocks(sight.now)}
     takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
+<<<<<<< HEAD
     found = setbacks(memory.setbacks, sight, leads, None if takes_over else sight.incumbent)
     short = shortages(memory.shortages, sight, leads)
     return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
+=======
+    found = setbacks(memory.setbacks, sight, basis.lead_seconds, None if takes_over else sight.incumbent)
+    return replace(basis, memory=replace(memory, setbacks=found))
+>>>>>>> 8564824d5d9e1706ff1177a36af32a783c593448
 
 
 def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
@@ -127,8 +132,9 @@ def _road(basis: Basis, decision: Decision) -> Road:
     others = {one: 0 if manual else basis.ladder.kept(one) for one in basis.running}
     goal = {**others, name: decision.replicas}
     blocked = {one for one, setback in basis.memory.setbacks.items() if setback.blocks(basis.sight.now)}
-    barred = frozenset(blocked - {name})
-    return replace(road_of(basis.ladder, goal, name, decision.successors, basis.running), barred=barred)
+    barred = frozenset((blocked | basis.stock.keys()) - {name})
+    road = road_of(basis.ladder, goal, name, decision.successors, running=basis.running, arriving=basis.need.lasting)
+    return paced(basis, replace(road, barred=barred), replace(basis.standing(name), leaving=0))
 
 
 def _reason(goal: Goal, decision: Decision, under_way: Switch | None) -> DecisionReason:
@@ -171,7 +177,9 @@ def _noting_demand(memory: Memory, sight: Sight, believed: Estimate) -> Memory:
     demand = max(
         last.demand_tokens_per_second, believed.demand_tokens_per_second or 0.0, believed.growth_tokens_per_second
     )
-    return replace(memory, history=(*memory.history[:-1], replace(last, demand_tokens_per_second=demand)))
+    lasting = max(last.lasting_tokens_per_second, believed.lasting_tokens_per_second)
+    noted = replace(last, demand_tokens_per_second=demand, lasting_tokens_per_second=lasting)
+    return replace(memory, history=(*memory.history[:-1], noted))
 
 
 def _indicators(basis: Basis) -> Indicators:

@@ -5,7 +5,8 @@ that is work W with ``W' = D - C_ready``, never below 0; compared is ``∫ W dt`
 that the fleet works off by itself before help could come changes nothing, and a dip counts for as long as it is felt.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tokenpace.planning.basis import Basis
@@ -17,6 +18,9 @@ HORIZON_SECONDS = 900.0
 """How far actions are compared: demand that is certain now is taken to last a quarter of an hour, or twice as long as
 the way takes, if that is longer. A replica that serves C_new in place of one that serves C_old pays after
 L·C_new/(C_new - C_old) (design, section 4)."""
+
+MOST_PORTIONS = 8
+"""A swap in place is tried in 1 to so many portions."""
 
 MOST_STEPS = 256
 """Steps after which a way has no end: one from 64 replicas to 64 others in place takes 128."""
@@ -39,21 +43,48 @@ def way_to(basis: Basis, choice: Choice, start: Mapping[str, int] | None = None)
     else:
         fleet = {**nothing, **start}
         standing = Standing(running=fleet, serving=fleet, leaving=0, proven=False)
-    road = road_of(basis.ladder, goal, choice.variant, goal[choice.variant], standing.running)
-    leads = {name: believed.lead_seconds for name, believed in basis.estimate.variants.items()}
-    return stages(road, standing, leads, basis.estimate.capacity_of)
+    road = road_of(
+        basis.ladder,
+        goal,
+        choice.variant,
+        goal[choice.variant],
+        running=standing.running,
+        arriving=basis.need.lasting,
+    )
+    return stages(paced(basis, road, standing), standing, basis.lead_seconds)
 
 
-def stages(
-    road: Road, standing: Standing, lead_seconds: Mapping[str, float], capacity: Callable[[Mapping[str, int]], float]
-) -> tuple[Stage, ...] | None:
+def paced(basis: Basis, road: Road, standing: Standing) -> Road:
+    """Return a road with as many replicas making room at a time as leaves least work waiting; of equals the shortest.
+
+    One at a time dips least and takes longest, and all the way the slow bind the fast. Where demand or capacity is not
+    known, it is as many as the surge.
+    """
+    seen = basis.estimate.rate is not None and not basis.sight.blind and road.knows(standing)
+    if not seen or not road.outgoing(standing.running):
+        return road
+    arriving = max(basis.need.lasting, min(basis.need.window or 0.0, road.capacity(standing.serving)))
+    wanted = road.goal[road.variant]
+    batches = {road.batch, *(math.ceil(wanted / portions) for portions in range(1, MOST_PORTIONS + 1))}
+    roads = [replace(road, batch=batch) for batch in sorted(batches) if batch >= road.batch]
+    ways = [(one, way) for one in roads if (way := stages(one, standing, basis.lead_seconds)) is not None]
+    horizon_seconds = max((HORIZON_SECONDS, *(2.0 * length_seconds(way) for _, way in ways)))
+    end = Stage(horizon_seconds, road.capacity(road.goal))
+
+    def cost(way: Sequence[Stage]) -> tuple[float, float]:
+        left = waiting((*way, end), arriving=arriving, backlog=0.0, horizon_seconds=horizon_seconds)
+        return left, length_seconds(way)
+
+    return min(ways, key=lambda one: cost(one[1]), default=(road, ()))[0]
+
+
+def stages(road: Road, standing: Standing, lead_seconds: Mapping[str, float]) -> tuple[Stage, ...] | None:
     """Return the capacity along a road; None where it does not lead to its goal.
 
     Args:
         road: where the fleet goes.
         standing: where it is.
         lead_seconds: of each variant, from asking for a replica to its first token.
-        capacity: tokens per second of a fleet that serves.
     """
     passed: list[Stage] = []
     for _ in range(MOST_STEPS):
@@ -65,7 +96,7 @@ def stages(
         if asked == standing.running and not starting:
             return None
         if starting:
-            passed.append(Stage(max(lead_seconds.get(name, 0.0) for name in starting), capacity(serving)))
+            passed.append(Stage(max(lead_seconds.get(name, 0.0) for name in starting), road.capacity(serving)))
         proven = standing.proven or road.variant in starting
         standing = Standing(running=asked, serving=asked, leaving=0, proven=proven)
     return None

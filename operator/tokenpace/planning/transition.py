@@ -3,12 +3,14 @@
 Every step follows from what is seen (design, section 5), so that a restarted operator goes on where it was. Variants
 are mixed only on the way: until a canary has passed there is one replica of the new one, then as many as there is room
 for. Where there is no room, some of the old go first, once all new ones serve. The rest of the old goes when enough of
-the new serve, and never the last that serves before that.
+the new serve, or when the new alone serve as much as all do together: behind one Service the slowest binds all. The
+last that serves never goes before that.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from tokenpace.planning.ladder import Ladder
 
@@ -30,17 +32,23 @@ class Road:
     """Replicas to have as soon as variants are mixed. Behind one Service each gets the same share of requests, so that
     the first of a slower variant would be overrun among fewer."""
     barred: frozenset[str]
-    """Variants that have failed: their replicas that do not serve go first."""
+    """Variants that have failed, or have no room: their replicas that do not serve go first."""
     most: Mapping[str, int]
     """Most replicas of each variant; 0 of one that is not offered any more."""
     hourly_costs: Mapping[str, float]
     """Of one replica."""
     hourly_cost: float | None
     """Most that the fleet may cost."""
+    capacity: Callable[[Mapping[str, int]], float]
+    """Tokens per second that a fleet serves of what arrives."""
 
     def outgoing(self, running: Mapping[str, int]) -> list[str]:
         """Return the other variants of which replicas have yet to go."""
         return [name for name, count in running.items() if name != self.variant and count > self.goal[name]]
+
+    def knows(self, standing: "Standing") -> bool:
+        """Tell whether it is known of every variant that serves how much it can."""
+        return all(self.capacity({name: count}) > 0 for name, count in standing.serving.items() if count)
 
     def room(self, fleet: Mapping[str, int], name: str) -> int:
         """Return how many replicas of a variant may be added to a fleet; less than 0 where it is too large."""
@@ -72,7 +80,13 @@ class Standing:
 
 
 def road_of(
-    ladder: Ladder, goal: Mapping[str, int], variant: str, enough: int | None, running: Mapping[str, int]
+    ladder: Ladder,
+    goal: Mapping[str, int],
+    variant: str,
+    enough: int | None,
+    *,
+    running: Mapping[str, int],
+    arriving: float,
 ) -> Road:
     """Return the road to a fleet in which ``variant`` serves, from one of which ``running`` replicas are asked for."""
     scaling = ladder.spec.scaling
@@ -91,6 +105,7 @@ def road_of(
         most={one.name: max(one.max_replicas, goal[one.name]) for one in ladder.spec.variants},
         hourly_costs={one.name: float(one.hourly_cost or 0) for one in ladder.spec.variants},
         hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
+        capacity=partial(ladder.estimate.served_of, arriving=arriving),
     )
 
 
@@ -99,7 +114,7 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
     new, running = road.variant, standing.running
     old = road.outgoing(running)
     succeeded = standing.proven and road.enough is not None and standing.serving[new] >= road.enough
-    if not old or succeeded or road.enough == 0:
+    if not old or succeeded or road.enough == 0 or _is_held_back(road, standing):
         return dict(road.goal)
     failed = {name: max(road.goal[name], standing.serving[name]) for name in old if name in road.barred}
     if any(count < running[name] for name, count in failed.items()) and any(standing.serving.values()):
@@ -114,6 +129,14 @@ def next_fleet(road: Road, standing: Standing) -> dict[str, int]:
     if running[new] == wanted or standing.serving[new] < running[new] or (road.enough is None and running[new]):
         return dict(running)
     return _with_room(road, standing, old, min(road.batch, wanted - running[new]))
+
+
+def _is_held_back(road: Road, standing: Standing) -> bool:
+    """Tell whether the new replicas that serve could do as much without the old, which take their share of requests."""
+    if not standing.proven or road.enough is None or not road.knows(standing):
+        return False
+    alone = road.capacity({road.variant: standing.serving[road.variant]})
+    return 0 < alone >= road.capacity(standing.serving)
 
 
 def _accompanied(road: Road, standing: Standing, old: Iterable[str], fleet: dict[str, int]) -> dict[str, int]:
