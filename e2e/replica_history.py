@@ -55,9 +55,9 @@ class ReplicaHistory:
         decided_at = next(change.at for change in after if change.wanted > before.wanted)
         return decided_at, next(change.at for change in after if change.ready > before.ready)
 
-    def first_down(self, since: datetime) -> datetime:
-        """Return when, after a moment, fewer replicas were first asked for than before."""
-        return next(then.at for now, then in pairwise(self.changes) if then.at > since and then.wanted < now.wanted)
+    def first_at_most(self, replicas: int, since: datetime) -> datetime:
+        """Return when, after a moment, so few replicas were first asked for."""
+        return next(change.at for change in self.changes if change.at > since and change.wanted <= replicas)
 
 
 def changes_of_direction(sequence: Sequence[int]) -> int:

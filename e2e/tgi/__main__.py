@@ -21,8 +21,9 @@ from e2e.tgi.router import Router
 
 HEALTH_SECONDS = 0.1
 """Between two questions whether the model is loaded, or connections are closed."""
-FAREWELL_SECONDS = 15
+FAREWELL_SECONDS = 30
 """For so long kept connections stay open after SIGTERM, each until its next answer, which tells the client to close it.
+Longer than a stream of this model and the time together after which clients close an idle connection themselves.
 TGI closes an idle one at once, and a request that is on its way to it fails: in a pod of an eighth of a CPU, which may
 stand still for 0.1 s, that is one in some switches."""
 

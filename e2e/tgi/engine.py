@@ -125,7 +125,7 @@ class Engine:
                     if (chunk := _event(line)) is None:
                         continue
                     if chunk["stop"]:
-                        *before, last = held
+                        *before, last = [*held, *tokens_of(chunk, count, seconds)]
                         for token in before:
                             yield token
                         yield replace(last, finish=FINISHES[chunk["stop_type"]])
@@ -177,12 +177,14 @@ def tokens_of(chunk: Mapping[str, Any], count: int, seconds: float) -> list[Toke
     """The tokens of one chunk, after `count` others that took `seconds` after the first.
 
     A character of several tokens comes in one chunk with the last of them. The others are told by their number alone:
-    like TGI they carry no text, unlike TGI the id and the probability of the last.
+    like TGI they carry no text, unlike TGI the id and the probability of the last. The chunk that ends a stream tells
+    likewise of those of a character that was never completed, with no id and no probability at all.
     """
-    (last,) = chunk["completion_probabilities"]
     new = chunk["tokens_predicted"] - count
+    nothing: dict[str, Any] = {"id": 0, "logprob": 0.0}
+    (last,) = chunk.get("completion_probabilities", [nothing])
     timings = chunk["timings"]
-    share = (timings["predicted_ms"] / 1000 - seconds) / new
+    share = (timings["predicted_ms"] / 1000 - seconds) / max(new, 1)
     return [
         Token(
             id=last["id"],

@@ -143,7 +143,7 @@ def asked(resource: Any, one: dict[str, Any]) -> Question | None:
 
 def test_a_pod_is_asked_at_its_own_address_for_the_name_that_clients_use(resource: Any) -> None:
     assert asked(resource, pod()) == Question(
-        url="http://10.0.0.7:8080", model="chat", api=GenerationApi.COMPLETIONS, least_tokens_per_second=None
+        url="http://10.0.0.7:8080", model="chat", api=GenerationApi.COMPLETIONS, context_tokens=2048
     )
 
 

@@ -27,6 +27,7 @@ class Server:
         self.status = 200
         self.text = ""
         self.reply: Reply = self.generation()
+        self.info: dict[str, Any] | None = {"model_id": "model", "max_total_tokens": 512}
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(await request.json())
@@ -37,6 +38,9 @@ class Server:
         await response.prepare(request)
         await self.reply(response)
         return response
+
+    async def answer_info(self, _: web.Request) -> web.Response:
+        return web.Response(status=404) if self.info is None else web.json_response(self.info)
 
     def generation(self, tokens: int = 8, reason: str | None = "length", pause_seconds: float = 0.0) -> Reply:
         """Stream this many tokens, and end for this reason."""
@@ -67,6 +71,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     one = Server(request.param)
     application = web.Application()
     application.router.add_post(PATHS[one.api], one.answer)
+    application.router.add_get("/info", one.answer_info)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

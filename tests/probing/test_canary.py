@@ -232,3 +232,19 @@ async def test_what_one_server_does_not_know_is_asked_of_the_next_all_the_same(
     assert isinstance(await try_generation(replace(question, url=server.url + "/")), Failed)
     server.status = 200
     assert isinstance(await try_generation(question), Passed)
+
+
+@pytest.mark.parametrize("server", [GenerationApi.TEXT_GENERATION], indirect=True)
+async def test_a_server_that_takes_shorter_requests_than_clients_are_told_fails(question: Question) -> None:
+    outcome = await try_generation(replace(question, context_tokens=4096))
+    assert isinstance(outcome, Failed)
+    assert "requests of 512 tokens at most" in outcome.message
+
+
+@pytest.mark.parametrize("server", [GenerationApi.TEXT_GENERATION], indirect=True)
+@pytest.mark.parametrize("info", [None, {}, {"max_total_tokens": "many"}, {"max_total_tokens": 4096}])
+async def test_a_server_that_takes_them_or_does_not_say_passes(
+    server: Server, question: Question, info: dict[str, Any] | None
+) -> None:
+    server.info = info
+    assert isinstance(await try_generation(replace(question, context_tokens=4096)), Passed)

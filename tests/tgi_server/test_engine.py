@@ -1,5 +1,6 @@
 """What build b11549 of llama.cpp streamed for SmolLM2-135M, with the settings that no answer repeats left out."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -50,6 +51,21 @@ async def test_the_last_token_says_why_it_is_the_last(generate: Generate) -> Non
 async def test_every_token_of_a_character_is_a_token_and_the_last_has_the_text(generate: Generate) -> None:
     tokens = await generate(recorded("characters-of-several-tokens"))
     assert [token.text for token in tokens] == ["o", "k", " ", "", "", "漢", "", "", "字", "", "", "🦙", ""]
+
+
+async def test_an_answer_that_ends_within_a_character_has_all_its_tokens(generate: Generate) -> None:
+    events = recorded("characters-of-several-tokens").split(b"\n\n")
+    said = [event for event in events if b'"tokens_predicted": ' in event and b'"stop": false' in event]
+    whole = [event for event in said if json.loads(event.removeprefix(b"data: "))["tokens_predicted"] <= 9]
+    end = json.loads(whole[-1].removeprefix(b"data: ")) | {"content": "", "stop": True, "stop_type": "limit"}
+    del end["completion_probabilities"]
+    end["tokens_predicted"] = 11
+    recording = b"\n\n".join([*whole, b"data: " + json.dumps(end).encode(), b""])
+
+    tokens = await generate(recording, new_tokens=11)
+
+    assert [token.text for token in tokens] == ["o", "k", " ", "", "", "漢", "", "", "字", "", ""]
+    assert [token.finish for token in tokens[-2:]] == [None, Finish.LENGTH]
 
 
 async def test_the_end_of_sequence_is_a_special_token(generate: Generate) -> None:

@@ -24,6 +24,10 @@ xllamacpp's server promises to keep a connection and closes it within 10 ms of a
 over at once would fail though nothing is wrong with the model.
 """
 
+IDLE_SECONDS = 10
+"""A kept connection that was idle for so long is closed by the client, sooner than by any server that says farewell:
+a request that is sent while the other side closes fails, whatever either of them does."""
+
 Emit = Callable[[dict[str, Any]], None]
 
 
@@ -94,11 +98,11 @@ class OpenLoop:
 
     def _session(self) -> aiohttp.ClientSession:
         fresh = self._settings.keep_alive_connections is None
-        # Not limited here but by our own semaphore. A kept connection is ended only by the server.
+        # Not limited here but by our own semaphore.
         connector = (
             aiohttp.TCPConnector(limit=0, force_close=True)
             if fresh
-            else aiohttp.TCPConnector(limit=0, keepalive_timeout=86400)
+            else aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
         )
         return aiohttp.ClientSession(self._settings.url, connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 

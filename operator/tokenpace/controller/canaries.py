@@ -136,5 +136,6 @@ def _question(spec: LLMDeploymentSpec, variant: Variant, address: str | None) ->
         url=f"http://{host}:{adapter.port}",
         model=spec.model.served_name,
         api=adapter.generation_api,
+        context_tokens=spec.model.context_tokens,
         least_tokens_per_second=float(promised) * _IMPLAUSIBLE_SHARE if promised else None,
     )

@@ -153,6 +153,10 @@ class LlamaCpp:
         ``n_decode_total * n_busy_slots_per_decode``, since the latter is the mean over all decodes; checked by
         running: equal to the tokens that clients received, second by second. Both are printed with six digits, so
         that above 1e6 decodes the product may fall by rounding: only a fall of a counter tells a restart.
+
+        A slot's prompt seconds run until its first token; the batch that reads its prompt takes every running stream
+        a token along (tools/server of github.com/ggml-org/llama.cpp). Prompts are not counted, so that the step in
+        those seconds is taken off where the requests' length is known: by the planner.
         """
         window = window.complete(self.signals)
         running, waiting = window.mean("running"), window.last("waiting")
@@ -167,6 +171,7 @@ class LlamaCpp:
             running_streams=running,
             waiting_requests=waiting,
             seconds_per_prompt_token=ratio(grown["prompt_seconds"], grown["prompt_tokens"]),
+            prompts_share_steps=True,
             seconds_per_output_token=ratio(grown["ended_seconds"], grown["ended_tokens"]),
         )
 

@@ -44,6 +44,10 @@ SATURATED_DEVIATION = 0.05
 PROMPT_DEVIATION = 0.1
 """Likewise of an engine's own prefill time per token, in one window."""
 
+LEAST_PROMPT_SHARE = 0.1
+"""Of the time from a prompt's start to its first token, at least so much is the prompt's own: requests that ended are
+not quite those that began, so that a window may have more steps than time."""
+
 CHANCE_DEVIATION = 0.1
 """What chance alone says of the slope is used until that is believed to be known to within this. Where requests are
 timed when they end, they are not quite those of the window, and the line comes out too flat: then a change of load
@@ -183,7 +187,7 @@ def learn(learned: Learned, readings: Sequence[Reading], request_tokens: float, 
     if not any(reading.generated_tokens_per_second > 0 for reading in readings):
         return learned
     learned = replace(learned, observed_seconds=learned.observed_seconds + elapsed_seconds)
-    learned = _with_prompts(learned, readings, elapsed_seconds)
+    learned = _with_prompts(learned, readings, request_tokens, elapsed_seconds)
     full = [reading for reading in readings if is_full(reading)]
     for reading in full:
         learned = _with_full_window(learned, reading, elapsed_seconds / len(full))
@@ -220,12 +224,33 @@ def _stream_seconds(reading: Reading, costs: Costs | None) -> float:
     return reading.seconds_per_output_token * reading.generated_tokens_per_second
 
 
-def _with_prompts(learned: Learned, readings: Sequence[Reading], elapsed_seconds: float) -> Learned:
+def prompt_token_seconds(reading: Reading, request_tokens: float) -> float | None:
+    """Return what a prompt token costs besides the step that its prompt may share with the streams that run.
+
+    With λ prompts/s, ``λ·y`` is the share of the time that goes to such steps if they take as long as all others do;
+    without the prompts in them they take ``y·(1 - c·p)`` (`tokenpace.planning.balance`). So the clock's share
+    ``c₀·p = c·p + λ·y·(1 - c·p)`` gives c. Taken for c, c₀ would follow the load: of prompts of four tokens on a pod
+    with four slots it is three times as much when the pod is full as when it is not.
+    """
+    measured, step_seconds = reading.seconds_per_prompt_token, reading.seconds_per_output_token
+    if measured is None or not reading.prompts_share_steps or step_seconds is None:
+        return measured
+    tokens_per_second = reading.prompt_tokens_per_second
+    steps_share = reading.generated_tokens_per_second / request_tokens * step_seconds
+    least = LEAST_PROMPT_SHARE * measured
+    if steps_share >= 1.0 or tokens_per_second <= 0:
+        return least
+    return max(least, (measured * tokens_per_second - steps_share) / (1.0 - steps_share) / tokens_per_second)
+
+
+def _with_prompts(
+    learned: Learned, readings: Sequence[Reading], request_tokens: float, elapsed_seconds: float
+) -> Learned:
     """Return the belief after the engines' own prefill times."""
     timed = [
-        (reading.prompt_tokens_per_second, reading.seconds_per_prompt_token)
+        (reading.prompt_tokens_per_second, seconds)
         for reading in readings
-        if reading.seconds_per_prompt_token is not None
+        if (seconds := prompt_token_seconds(reading, request_tokens)) is not None
     ]
     tokens = sum(rate for rate, _ in timed)
     if learned.belief is None or tokens <= 0:

@@ -32,6 +32,9 @@ class Reading:
     """Mean generated tokens of the requests that ended in the window."""
     seconds_per_prompt_token: float | None = None
     """The engine's own prefill seconds divided by its prompt tokens (c of design section 4)."""
+    prompts_share_steps: bool = False
+    """Whether those seconds are a clock's, from a prompt's start to its first token, in which the streams that run
+    take a step along: then that step is in them, too."""
     seconds_per_output_token: float | None = None
     """The engine's own time per output token of a stream (y of design section 4)."""
 

@@ -17,9 +17,8 @@ from huggingface_hub.errors import InferenceTimeoutError, OverloadedError
 from tokenpace.engines.engine import GenerationApi
 from tokenpace.planning.observation import CANARY_TOKENS
 from tokenpace.probing import completions, text_generation
-from tokenpace.probing.completions import GenerationRefusedError
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Slow, Unknown
-from tokenpace.probing.question import Answer, Question
+from tokenpace.probing.question import Answer, GenerationRefusedError, Question
 
 LONGEST_SECONDS: Final = 60.0
 """A canary that waits behind clients' requests may take as long as these; one that takes longer is given up."""

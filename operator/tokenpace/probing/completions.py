@@ -13,14 +13,10 @@ import httpx2
 
 from tokenpace.planning.observation import CANARY_TOKENS
 from tokenpace.probing.connection import client
-from tokenpace.probing.question import PROMPT, Answer, Progress, Question
+from tokenpace.probing.question import PROMPT, Answer, GenerationRefusedError, Progress, Question
 
 _DATA = "data:"
 _END = "[DONE]"
-
-
-class GenerationRefusedError(Exception):
-    """An error in the middle of the stream, where no status can tell of it any more."""
 
 
 @asynccontextmanager
@@ -57,7 +53,7 @@ async def _progress(response: httpx2.Response) -> Answer:
         if not line.startswith(_DATA) or not data:
             continue
         event: Any = json.loads(data)
-        if event.get("error"):
+        if event.get("error"):  # in the middle of the stream no status can tell of it any more
             raise GenerationRefusedError(json.dumps(event["error"]))
         for choice in event.get("choices", ()):
             tokens += bool(choice["text"])

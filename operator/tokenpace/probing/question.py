@@ -19,8 +19,14 @@ class Question:
     model: str
     """The name that clients ask for."""
     api: GenerationApi
+    context_tokens: int | None = None
+    """Tokens of a request, prompt and answer, that clients count on; None where nothing is declared."""
     least_tokens_per_second: float | None = None
     """A stream slower than this is not worth having; None where nothing is promised or expected of a stream."""
+
+
+class GenerationRefusedError(Exception):
+    """The server says, not by a status, that it cannot do what it is there for."""
 
 
 @dataclass(frozen=True, slots=True)

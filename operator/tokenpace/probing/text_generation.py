@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from huggingface_hub import AsyncInferenceClient, TextGenerationStreamOutput, set_async_client_factory
 
 from tokenpace.planning.observation import CANARY_TOKENS
 from tokenpace.probing.connection import TIMEOUT, client
-from tokenpace.probing.question import PROMPT, Answer, Progress, Question
+from tokenpace.probing.question import PROMPT, Answer, GenerationRefusedError, Progress, Question
 
 _NO_KEY = "none"
 """Without a key huggingface_hub looks for the operator's own. This one is not sent."""
@@ -19,7 +20,9 @@ async def ask(question: Question) -> AsyncIterator[Answer]:
 
     Raises:
         httpx2.HTTPError: the server could not be reached, or refused; huggingface_hub's errors are such, too.
+        GenerationRefusedError: requests as long as clients are told may be sent are more than it takes.
     """
+    await _check_context(question)
     set_async_client_factory(client)
     # Named a float there, and handed on to httpx as it is: only connecting has a limit of its own.
     hub = AsyncInferenceClient(api_key=_NO_KEY, timeout=TIMEOUT)  # type: ignore[arg-type]
@@ -29,6 +32,24 @@ async def ask(question: Question) -> AsyncIterator[Answer]:
             PROMPT, model=question.url, max_new_tokens=CANARY_TOKENS, details=True, stream=True
         )
         yield _progress(outputs)
+
+
+async def _check_context(question: Question) -> None:
+    """Compare what TGI says of itself with what clients count on.
+
+    TGI chooses its longest request by the memory that it finds, and then refuses longer ones one by one: a canary of a
+    few tokens would never show it. huggingface_hub asks for /info only at Hugging Face's own endpoints.
+    """
+    async with client() as http:
+        response = await http.get(f"{question.url}/info")
+    if not response.is_success:
+        return
+    info: Any = response.json()
+    most = info.get("max_total_tokens")
+    if isinstance(most, int) and question.context_tokens is not None and most < question.context_tokens:
+        raise GenerationRefusedError(
+            f"takes requests of {most} tokens at most, and `model.contextTokens` says {question.context_tokens}"
+        )
 
 
 async def _progress(outputs: AsyncIterable[TextGenerationStreamOutput]) -> Answer:
