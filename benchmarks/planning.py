@@ -14,7 +14,8 @@ import time
 from dataclasses import dataclass
 
 from tests.planning.declared import LARGE_POD, NOW, declared, observation, pod, reading
-from tests.planning.simulation import CPU, Lengths, World, constant
+from tests.planning.simulated_pods import CPU, Lengths
+from tests.planning.simulation import World, constant
 
 from tokenpace.planning.balance import Costs, Shape, capacity
 from tokenpace.planning.estimate import drain_seconds, targets_of

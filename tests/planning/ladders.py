@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.planning.declared import SMALL_POD, declared
-from tests.planning.simulation import CPU
+from tests.planning.simulated_pods import CPU
 
 from tokenpace.api.spec import LLMDeploymentSpec
 

@@ -2,11 +2,12 @@
 
 import itertools
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.planning.simulation import CPU, GPU, Engine, Lengths, SimulatedPod, chance_of
+from tests.planning.simulated_pods import CPU, GPU, Engine, Lengths, SimulatedPod
 
 from tokenpace.planning.balance import (
     Costs,
@@ -74,7 +75,7 @@ def test_without_slots_streams_are_negative_binomial(step: float, token: float, 
 def test_time_per_token_is_that_of_simulated_requests(engine: Engine, lengths: Lengths) -> None:
     costs = SMALL if engine is CPU else LARGE
     shape = Shape(lengths.prompt, lengths.output)
-    chance, simulated = chance_of(1), SimulatedPod("pod", engine, created_at=0.0, ready_at=0.0)
+    chance, simulated = random.Random(1), SimulatedPod("pod", engine, created_at=0.0, ready_at=0.0)
     rate = 0.35 if engine is CPU else 1.6
     arrivals = itertools.accumulate(itertools.repeat(rate), lambda at, rate: at + chance.expovariate(rate))
     seconds, streams = 20_000, 0.0

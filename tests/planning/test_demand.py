@@ -60,6 +60,29 @@ def test_the_longer_a_rate_stays_the_better_it_is_known() -> None:
     assert long.low < 60 < long.high
 
 
+def windows_of(spread: float) -> list[Moment]:
+    """Windows that lie so far above and below 16 tokens/s in turn."""
+    return [moment(WINDOW * number, 16.0 + spread * (-1) ** number) for number in range(1, 21)]
+
+
+def test_a_rate_is_known_the_better_the_less_its_windows_differ() -> None:
+    """By chance those of equal lengths differ by 4 tokens/s and those of exponential ones by 6."""
+    errors = [found.mean - found.low for found in map(rate_of, map(windows_of, (2.0, 4.0, 6.0)))]
+    assert errors[0] < 0.85 * errors[1] < 0.85 * errors[2]
+
+
+def test_one_step_among_the_windows_is_no_chance() -> None:
+    quiet, stepped = history((600, 16)), history((300, 8), (300, 16))
+    assert rate_of(stepped).low > 0.75 * rate_of(quiet).low
+
+
+def test_requests_that_are_counted_are_known_better_than_their_tokens() -> None:
+    moments = history((60, 16))
+    counted = rate(moments, SHAPE, since_seconds=-math.inf, counted=True)
+    assert counted is not None
+    assert counted.low > rate_of(moments).low
+
+
 def test_a_large_step_is_known_after_one_window() -> None:
     stepped = rate_of(history((600, 20), (WINDOW, 200)))
     assert stepped.mean == pytest.approx(200, rel=0.35)

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.planning.declared import declared
-from tests.planning.simulation import CPU, Lengths, World, constant
+from tests.planning.simulated_pods import CPU, Lengths
+from tests.planning.simulation import World, constant
 
 WINDOW_SECONDS = 120
 MOST = 6

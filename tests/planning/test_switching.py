@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.planning.ladders import ENGINES, Q4, Q8, ladder
-from tests.planning.simulation import CPU, Lengths, Tick, World, constant, steps
+from tests.planning.simulated_pods import CPU, Lengths
+from tests.planning.simulation import Tick, World, constant, steps
 from tests.planning.test_fleet_follows_demand import true_capacity
 
 from tokenpace.api.reasons import DecisionReason, DegradedReason, ProgressingReason

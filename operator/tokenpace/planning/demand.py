@@ -3,7 +3,8 @@
 *Noise.* A pod's capacity is what it serves in time under **random** arrivals (`tokenpace.planning.balance`): chance
 bursts are paid for there, once. So what demand is compared with is the *rate* of arrivals, and a rate that was counted
 over h seconds has a standard error of its own: arrivals are Poisson and each brings O tokens, so
-``se² = D·O·(E[O²]/E[O]²)/h``. Planning for the highest count would pay for chance twice.
+``se² = D·O·m/h``. Planning for the highest count would pay for chance twice. m is 1 where requests are counted, and
+``E[O²]/E[O]²`` where their tokens are; no engine tells, but it is by how much windows differ that follow one another.
 
 *How long to count.* Since the last change: long enough for a small error, without yesterday's rate in it. The past is
 cut into windows that share no second. Wherever two rates explain their counts better than one does, by more than chance
@@ -14,7 +15,7 @@ that does *not contradict* the present is not: it reaches back until it does, to
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from operator import mul
 
 from tokenpace.api.slo import Traffic
@@ -41,6 +42,16 @@ HISTORY_MOMENTS = 128
 
 GROWTH = 1.5
 """A saturated pod hides what clients want. Until it is known, the fleet grows by this factor a lead time."""
+
+SECOND_MOMENT_WINDOWS = 8.0
+"""Pairs of windows that the expected m counts for beside those that were seen. A window of equal lengths and one of
+exponential ones differ little: 20 of them tell 1 from 2 with an error of 0.4."""
+
+MOST_OF_A_PAIR = 4.0 * SECOND_MOMENT
+"""Most that one pair of windows can say of m: a step between them is no chance, and would hide the next one."""
+
+UNSETTLED_WINDOWS = 2
+"""The newest windows are not asked for m: a change that is not certain yet would pass for chance, and never be."""
 
 SHAPE_REQUESTS = 20.0
 """Requests that `spec.traffic` counts for beside measured ones: short requests end first and would bias the mean."""
@@ -158,13 +169,14 @@ def with_moment(
     return (*kept[:-1], merged)
 
 
-def rate(history: Sequence[Moment], shape: Shape, since_seconds: float) -> Rate | None:
+def rate(history: Sequence[Moment], shape: Shape, since_seconds: float, *, counted: bool = False) -> Rate | None:
     """Return the rate of arrivals now, from the past since it last changed.
 
     Args:
         history: moments, oldest first.
         shape: the mean request, whose length is what a count is uncertain by.
         since_seconds: nothing before is looked at, for there is a gap.
+        counted: whether requests were counted, and not the tokens that they brought.
 
     Returns:
         None without any moment.
@@ -172,7 +184,7 @@ def rate(history: Sequence[Moment], shape: Shape, since_seconds: float) -> Rate 
     windows = _disjoint(history, since_seconds)
     if not windows:
         return None
-    burst_tokens = SECOND_MOMENT * shape.generated_tokens
+    burst_tokens = _second_moment(windows, shape, 1.0 if counted else SECOND_MOMENT) * shape.generated_tokens
     while unchanged := _windows_since_change(windows, burst_tokens):
         windows = windows[:unchanged]
     seconds = sum(window.window_seconds for window in windows)
@@ -200,6 +212,23 @@ def _disjoint(history: Sequence[Moment], since_seconds: float) -> list[Moment]:
             windows.append(moment)
             begun_seconds = moment.at_seconds - moment.window_seconds
     return windows
+
+
+def _second_moment(windows: Sequence[Moment], shape: Shape, expected: float) -> float:
+    """Return m: variance by mean of what windows count, in requests, shrunk to what is expected; at least 1, Poisson's.
+
+    From differences of neighbours (von Neumann, Ann. Math. Statist. 12(4), 1941), in which a ramp or a step counts
+    little beside what it adds to the variance about a mean.
+    """
+    total, count = SECOND_MOMENT_WINDOWS * expected, SECOND_MOMENT_WINDOWS
+    for newer, older in pairwise(windows[UNSETTLED_WINDOWS:]):
+        tokens_per_second = (newer.tokens_per_second + older.tokens_per_second) / 2
+        if tokens_per_second > 0:
+            seconds = 2.0 / (1.0 / newer.window_seconds + 1.0 / older.window_seconds)
+            square = (newer.tokens_per_second - older.tokens_per_second) ** 2 * seconds
+            total += min(square / (2.0 * tokens_per_second * shape.generated_tokens), MOST_OF_A_PAIR)
+            count += 1.0
+    return max(1.0, total / count)
 
 
 def _chance_nats(seconds: float) -> float:

@@ -173,12 +173,13 @@ def estimate(spec: LLMDeploymentSpec, sight: Sight, memory: Memory) -> Estimate:
     drain = drain_seconds(spec.slo, sight.observation.tick_seconds)
     targets = targets_of(spec.slo, drain)
     variants = {variant.name: _believed(variant, spec, memory, shape, targets) for variant in spec.variants}
+    readings = sight.readings
+    counted = bool(readings) and all(reading.requests_per_second is not None for reading in readings)
     now = (
-        rate(memory.history, shape, memory.watching_since_seconds)
+        rate(memory.history, shape, memory.watching_since_seconds, counted=counted)
         if memory.watching_since_seconds is not None
         else None
     )
-    readings = sight.readings
     generated = sum(reading.generated_tokens_per_second for reading in readings) * sight.unseen_factor
     saturated = _is_saturated(memory, sight)
     backlog = _backlog(variants, sight) if sight.measuring else 0.0
