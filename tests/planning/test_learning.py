@@ -1,4 +1,5 @@
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -108,6 +109,34 @@ def test_generated_and_prompt_tokens_that_always_come_together_do_no_harm() -> N
     prior = declared_belief(expected(LARGE_POD))
     assert prior is not None
     assert 0.5 < costs_of(learned).prompt_token_seconds / prior.costs.prompt_token_seconds < 2
+
+
+def by_chance(chance: random.Random, streams: float = 6.0, ratio: float = 5.5) -> Reading:
+    """Return a window of an engine that times no prompts, by chance busier than others and with more prompts or less."""
+    streams *= chance.uniform(0.6, 1.4)
+    prompts = ratio * streams / 0.035 * chance.uniform(0.7, 1.3)
+    seconds = (TRUTH.step_seconds + TRUTH.token_seconds * streams) / (1.0 - TRUTH.prompt_token_seconds * prompts)
+    return reading(
+        streams / seconds,
+        running=streams + TRUTH.prompt_token_seconds * prompts,
+        slots=None,
+        window_seconds=60.0,
+        prompt_tokens_per_second=prompts,
+        seconds_per_output_token=seconds,
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_what_chance_gives_to_one_window_tells_prompts_from_tokens(factor: float, seed: int) -> None:
+    """Every declared speed is wrong, load is constant, and nothing but the stream's own clock is read."""
+    chance = random.Random(seed)
+    wrong = {name: round(speed * factor) for name, speed in LARGE_POD.items() if name != "atStreams"}
+    learned = Learned.expected(HASH, expected({**wrong, "atStreams": 32}))
+    for _ in range(60):  # ten minutes
+        learned = learn(learned, [by_chance(chance) for _ in range(7)], 211.0, 10.0)
+    assert costs_of(learned).prompt_token_seconds == pytest.approx(TRUTH.prompt_token_seconds, rel=0.1)
+    assert costs_of(learned).step_seconds == pytest.approx(TRUTH.step_seconds, rel=0.1)
 
 
 def test_the_engines_own_prefill_times_are_the_cost_of_a_prompt_token() -> None:

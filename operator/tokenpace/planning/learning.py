@@ -49,7 +49,7 @@ LEAST_PROMPT_SHARE = 0.1
 not quite those that began, so that a window may have more steps than time."""
 
 CHANCE_DEVIATION = 0.1
-"""What chance alone says of the slope is used until that is believed to be known to within this. Where requests are
+"""What chance alone says of b and c is used until both are believed to be known to within this. Where requests are
 timed when they end, they are not quite those of the window, and the line comes out too flat: then a change of load
 decides."""
 
@@ -339,9 +339,11 @@ def _slope_share(costs: Costs | None, work: Work) -> float:
 
 
 def _with_chance(learned: Learned, reading: Reading, request_tokens: float, elapsed_seconds: float) -> Learned:
-    """Return the belief after comparing one pod's window with the mean of all: ``δ(y·(1 - c·p)) = b·δk``.
+    """Return the belief after comparing one pod's window with the mean of all: ``δy = b·δk + c·δ(p·y)``.
 
-    Chance makes some windows busier than others, at any load. Streams are taken as g·y, which has no scrapes in it.
+    Chance makes some windows busier than others, at any load, and gives some more prompts for each token: what it says
+    of b alone would bend to a c that is wrong. An engine that times its prompts knows c better than chance does.
+    Streams are taken as g·y, which has no scrapes in it.
     """
     belief, work, seconds_per_token = learned.belief, learned.work, reading.seconds_per_output_token
     if belief is None or belief.covariance[1][1] <= CHANCE_DEVIATION**2:
@@ -350,16 +352,16 @@ def _with_chance(learned: Learned, reading: Reading, request_tokens: float, elap
         return learned
     prompt, token, mean = belief.costs.prompt_token_seconds, belief.costs.token_seconds, work.seconds_per_token
     mean_streams = work.stream_seconds / work.seconds
-    share = token * (reading.generated_tokens_per_second * seconds_per_token - mean_streams) / mean
-    decoding = seconds_per_token * (1.0 - prompt * reading.prompt_tokens_per_second)
-    slower = decoding / mean - (1.0 - prompt * work.prompt_tokens / work.seconds)
+    company = token * (reading.generated_tokens_per_second * seconds_per_token - mean_streams) / mean
+    mean_prompts = work.prompt_tokens / work.seconds
+    prompts = prompt * (reading.prompt_tokens_per_second * seconds_per_token / mean - mean_prompts)
     requests = max(reading.generated_tokens_per_second * reading.window_seconds / request_tokens, 1.0)
     overlap = 1.0 / requests + request_tokens * mean / reading.window_seconds
     variance = (token / mean) ** 2 * _spread(belief.costs, work) * mean_streams * overlap
     corrected = belief.corrected(
-        shares=(0.0, share, 0.0),
+        shares=(0.0, company, prompts if reading.seconds_per_prompt_token is None else 0.0),
         opened=_NOTHING,
-        innovation=slower - share,
+        innovation=seconds_per_token / mean - 1.0 - company - prompts,
         noise=variance * reading.window_seconds / elapsed_seconds,
     )
     return replace(learned, belief=corrected)
