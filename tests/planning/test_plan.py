@@ -1,6 +1,7 @@
 """What is decided, case by case: each test is one promise of the planner."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from tests.planning.declared import (
@@ -75,6 +76,17 @@ def test_an_undeclared_variant_grows_by_one_when_it_is_full() -> None:
 def test_an_undeclared_variant_that_is_not_full_stays_as_it_is() -> None:
     decided, _ = watch(declared(expected={}), observation(*serving(3, reading(8.0))), 60)
     assert q8(decided) == 3
+
+
+@pytest.mark.parametrize(("waiting", "grows"), [(0.0, False), (1.0, False), (40.0, True)])
+def test_a_fleet_that_is_in_time_outweighs_declared_speeds_at_first_and_one_with_a_queue_does_not(
+    waiting: float, grows: bool
+) -> None:
+    slow = {**SMALL_POD, "streamTokensPerSecond": 5, "generationTokensPerSecond": 5}
+    busy = reading(8.0, running=1.5, seconds_per_output_token=0.19)
+    pods = (*serving(2, busy), pod("last", replace(busy, waiting_requests=waiting)))
+    decided, _ = watch(declared(expected=slow, traffic=(2, 4)), observation(*pods), 5)
+    assert (q8(decided) > 3) == grows
 
 
 # --- Demand
