@@ -1,5 +1,6 @@
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -112,7 +113,7 @@ def test_generated_and_prompt_tokens_that_always_come_together_do_no_harm() -> N
 
 
 def by_chance(chance: random.Random, streams: float = 6.0, ratio: float = 5.5) -> Reading:
-    """Return a window of an engine that times no prompts, by chance busier than others and with more prompts or less."""
+    """Return a window of an engine that times no prompts: by chance it is busier than others, and has more prompts."""
     streams *= chance.uniform(0.6, 1.4)
     prompts = ratio * streams / 0.035 * chance.uniform(0.7, 1.3)
     seconds = (TRUTH.step_seconds + TRUTH.token_seconds * streams) / (1.0 - TRUTH.prompt_token_seconds * prompts)
@@ -160,6 +161,27 @@ def test_an_engine_that_gets_slower_is_followed() -> None:
     learned = taught(Learned.expected(HASH, expected(LARGE_POD)), [steady(12.0)], 7200)
     learned = taught(learned, [steady(12.0, truth=slower)], 1800)
     assert seconds_per_token(costs_of(learned), 12.0) == pytest.approx(seconds_per_token(slower, 12.0), rel=0.05)
+
+
+@pytest.mark.parametrize(("before", "after"), [(28.0, 3.0), (3.0, 28.0)])
+def test_a_window_that_holds_two_loads_teaches_nothing(before: float, after: float) -> None:
+    """Its times are those of the busier load, and its streams the mean of both."""
+    learned = taught(Learned.expected(HASH, expected(LARGE_POD)), [steady(before)], 1800)
+    one, other = steady(before), steady(after)
+    for seconds in range(5, 31, 5):  # of the new load, in windows of 30 s
+        share = seconds / 30
+        tokens = one.generated_tokens_per_second, other.generated_tokens_per_second
+        generated = (1 - share) * tokens[0] + share * tokens[1]
+        spent = (1 - share) * before + share * after
+        mixed = replace(
+            steady(spent), generated_tokens_per_second=generated, seconds_per_output_token=spent / generated
+        )
+        learned = learn(learned, [mixed], 256.0, 5.0)
+    learned = taught(learned, [other], 60)
+    for streams in (3.0, 12.0, 28.0):
+        assert seconds_per_token(costs_of(learned), streams) == pytest.approx(
+            seconds_per_token(TRUTH, streams), rel=0.1
+        )
 
 
 def test_idle_pods_teach_nothing() -> None:

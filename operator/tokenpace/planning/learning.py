@@ -49,9 +49,12 @@ LEAST_PROMPT_SHARE = 0.1
 not quite those that began, so that a window may have more steps than time."""
 
 CHANCE_DEVIATION = 0.1
-"""What chance alone says of b and c is used until both are believed to be known to within this. Where requests are
+"""What chance alone says of b and c is used until it is believed to be known to within this. Where requests are
 timed when they end, they are not quite those of the window, and the line comes out too flat: then a change of load
 decides."""
+
+SETTLED_MEAN_WINDOWS = 1.5
+"""A window is compared with the mean once that has seen so many: before, it is as good as its own mean."""
 
 RESTORED_DEVIATION = 0.15
 """What was learned before a restart is believed to within this."""
@@ -120,6 +123,8 @@ class Learned:
     saturated: bool = False
     """Whether a full window was seen since the last restart: capacity is measured, not inferred."""
     work: Work = field(default_factory=Work)
+    mixed_seconds: float = 0.0
+    """For how long windows will still hold two loads: nothing is learned from them."""
 
     @property
     def costs(self) -> Costs | None:
@@ -193,6 +198,9 @@ def learn(learned: Learned, readings: Sequence[Reading], request_tokens: float, 
         learned = _with_full_window(learned, reading, elapsed_seconds / len(full))
     others = [reading for reading in readings if not is_full(reading)]
     if not others:
+        return learned
+    learned = _at_one_load(learned, others, request_tokens, elapsed_seconds)
+    if learned.mixed_seconds > 0:
         return learned
     learned = _with_mean(learned, others, request_tokens, elapsed_seconds)
     for reading in others:
@@ -285,8 +293,7 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
     Requests that run together see the same company, so that windows are not independent before about two residence
     times O·y have passed: that is what chance makes the averages uncertain by.
     """
-    before = Work() if _is_another_load(learned, readings, request_tokens) else learned.work
-    work = before.after(readings, learned.costs, elapsed_seconds)
+    work = learned.work.after(readings, learned.costs, elapsed_seconds)
     learned = replace(learned, work=work)
     seen = learned.belief is not None or work.seconds >= max(reading.window_seconds for reading in readings)
     if not seen or work.stream_seconds <= 0 or work.tokens <= 0:
@@ -305,12 +312,24 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
     )
 
 
-def _is_another_load(learned: Learned, readings: Sequence[Reading], request_tokens: float) -> bool:
-    """Tell whether the streams of this window are beyond chance different from the average: it begins anew then.
+def _at_one_load(
+    learned: Learned, readings: Sequence[Reading], request_tokens: float, elapsed_seconds: float
+) -> Learned:
+    """Return what is believed, with an average that begins anew one window after the load has changed.
 
-    An average over two loads would hold the times of the busier one, which generated more tokens, against the mean of
-    both in streams.
+    A window that holds both loads has the times of the busier one, which generated more tokens, and the mean of both in
+    streams. While they last, only the newest is kept, to see whether the load still changes.
     """
+    mixed_seconds = max(0.0, learned.mixed_seconds - elapsed_seconds)
+    if _is_another_load(learned, readings, request_tokens):
+        mixed_seconds = max(reading.window_seconds for reading in readings)
+    if mixed_seconds <= 0:
+        return learned if learned.mixed_seconds <= 0 else replace(learned, mixed_seconds=0.0, work=Work())
+    return replace(learned, mixed_seconds=mixed_seconds, work=Work().after(readings, learned.costs, elapsed_seconds))
+
+
+def _is_another_load(learned: Learned, readings: Sequence[Reading], request_tokens: float) -> bool:
+    """Tell whether the streams of this window are beyond chance different from the average."""
     work = learned.work
     if work.tokens <= 0:
         return False
@@ -346,9 +365,15 @@ def _with_chance(learned: Learned, reading: Reading, request_tokens: float, elap
     Streams are taken as g·y, which has no scrapes in it.
     """
     belief, work, seconds_per_token = learned.belief, learned.work, reading.seconds_per_output_token
-    if belief is None or belief.covariance[1][1] <= CHANCE_DEVIATION**2:
+    if belief is None:
         return learned
-    if seconds_per_token is None or work.tokens <= 0 or reading.generated_tokens_per_second <= 0:
+    tells_token, tells_prompt = (belief.covariance[cost][cost] > CHANCE_DEVIATION**2 for cost in (1, 2))
+    tells_prompt = tells_prompt and reading.seconds_per_prompt_token is None
+    if not (tells_token or tells_prompt):
+        return learned
+    if seconds_per_token is None or reading.generated_tokens_per_second <= 0:
+        return learned
+    if work.seconds < SETTLED_MEAN_WINDOWS * reading.window_seconds:
         return learned
     prompt, token, mean = belief.costs.prompt_token_seconds, belief.costs.token_seconds, work.seconds_per_token
     mean_streams = work.stream_seconds / work.seconds
@@ -357,9 +382,12 @@ def _with_chance(learned: Learned, reading: Reading, request_tokens: float, elap
     prompts = prompt * (reading.prompt_tokens_per_second * seconds_per_token / mean - mean_prompts)
     requests = max(reading.generated_tokens_per_second * reading.window_seconds / request_tokens, 1.0)
     overlap = 1.0 / requests + request_tokens * mean / reading.window_seconds
-    variance = (token / mean) ** 2 * _spread(belief.costs, work) * mean_streams * overlap
+    spread = _spread(belief.costs, work)
+    # A prompt holds up the streams that run just then, and not their mean.
+    held_up = (prompt * mean_prompts) ** 2 * spread / max(mean_streams, 1.0) / requests
+    variance = (token / mean) ** 2 * spread * mean_streams * overlap + held_up
     corrected = belief.corrected(
-        shares=(0.0, company, prompts if reading.seconds_per_prompt_token is None else 0.0),
+        shares=(0.0, company * tells_token, prompts * tells_prompt),
         opened=_NOTHING,
         innovation=seconds_per_token / mean - 1.0 - company - prompts,
         noise=variance * reading.window_seconds / elapsed_seconds,
