@@ -7,6 +7,7 @@ import pytest
 from tests.planning.declared import (
     NOW,
     SMALL_POD,
+    Live,
     Stale,
     declared,
     full_reading,
@@ -106,6 +107,22 @@ def test_more_demand_than_is_ready_is_answered_at_once() -> None:
     decided, _ = watch(spec, observation(*serving(2, queue)), memory=memory, start=NOW + 605)
     assert q8(decided) > 2
     assert decided.reason is DecisionReason.DEMAND_ABOVE_CAPACITY
+
+
+@pytest.mark.parametrize("declared_seconds", [None, 5])
+def test_a_queue_that_waits_for_slow_pods_asks_for_no_more_of_them_than_work_it_off_in_that_time(
+    declared_seconds: int | None,
+) -> None:
+    slo = {"stream": {"tokensPerSecond": 3}, "backlogDrainSeconds": declared_seconds}
+    spec = declared(slo=slo, expected={**SMALL_POD, "startupSeconds": 120})
+    calm = [pod(f"pod-{number}", reading(8.0), starts_for=120.0) for number in range(2)]
+    _, memory = watch(spec, observation(*calm), 600)
+    queue = reading(16.0, running=4.0, waiting=20.0)
+    full = [replace(one, sample=Live(queue)) for one in calm]
+    decided, _ = watch(spec, observation(*full), memory=memory, start=NOW + 605)
+    assert decided.numbers["lead_seconds"] == pytest.approx(120.0)
+    assert q8(decided) > 6
+    assert (q8(decided) == 16) == (declared_seconds == 5)
 
 
 def test_the_sentence_says_demand_capacity_and_the_step() -> None:
