@@ -184,6 +184,18 @@ def test_a_window_that_holds_two_loads_teaches_nothing(before: float, after: flo
         )
 
 
+def test_pods_that_get_uneven_loads_do_not_seem_slow() -> None:
+    """Tokens come from the busy ones, and so do their times; the mean of all pods has half of their streams."""
+    uneven = [steady(24.0), steady(23.0), steady(1.0), steady(0.5)]
+    learned = Learned.expected(HASH, expected(LARGE_POD))
+    for _ in range(120):
+        learned = learn(learned, uneven, 256.0, 10.0)
+    for streams in (3.0, 12.0, 24.0):
+        assert seconds_per_token(costs_of(learned), streams) == pytest.approx(
+            seconds_per_token(TRUTH, streams), rel=0.05
+        )
+
+
 def test_idle_pods_teach_nothing() -> None:
     learned = Learned.expected(HASH, expected(SMALL_POD))
     assert costs_of(taught(learned, [reading(0.0)], 3600)) == costs_of(learned)

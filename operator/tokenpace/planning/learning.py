@@ -25,9 +25,7 @@ from tokenpace.planning.balance import Costs, full_share, streams_met
 from tokenpace.planning.belief import Belief, Triple, bounded
 from tokenpace.planning.observation import Reading
 from tokenpace.planning.prior import DECLARED_DEVIATION, declared_belief, declared_streams, first_belief
-
-AVERAGING_SECONDS = 200.0
-"""Time constant of the averages, in time at work. With single windows of 30 s a four-slot pod seems 6 % too fast."""
+from tokenpace.planning.work import AVERAGING_SECONDS, Work, decoding_streams
 
 EXCITATION = 1.5
 """Streams that differ by less than this factor are one load."""
@@ -68,45 +66,6 @@ LARGEST_SPREAD = 10.0
 _NOTHING: Triple = (0.0, 0.0, 0.0)
 _DECODING: Triple = (1.0, 1.0, 0.0)
 _PROMPTS: Triple = (0.0, 0.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What a pod did: sums over seconds at work, fading with `AVERAGING_SECONDS`."""
-
-    seconds: float = 0.0
-    tokens: float = 0.0
-    stream_seconds: float = 0.0
-    """Σ y·g: times are averaged by token, for requests are what is timed."""
-    streams: float = 0.0
-    """Σ k: streams are averaged by second, for that is what an arrival meets."""
-    prompt_tokens: float = 0.0
-
-    @property
-    def seconds_per_token(self) -> float:
-        """Mean y."""
-        return bounded(self.stream_seconds / self.tokens)
-
-    @property
-    def mean_streams(self) -> float:
-        """Mean k."""
-        return self.streams / self.seconds
-
-    @property
-    def prompt_ratio(self) -> float:
-        """Mean r."""
-        return self.prompt_tokens / self.tokens
-
-    def after(self, readings: Sequence[Reading], costs: Costs | None, seconds: float) -> "Work":
-        """Return the sums after ``seconds`` in which pods did what their readings say."""
-        kept, each = math.exp(-seconds / AVERAGING_SECONDS), seconds / len(readings)
-        return Work(
-            seconds=self.seconds * kept + seconds,
-            tokens=self.tokens * kept + each * sum(one.generated_tokens_per_second for one in readings),
-            stream_seconds=self.stream_seconds * kept + each * sum(_stream_seconds(one, costs) for one in readings),
-            streams=self.streams * kept + each * sum(decoding_streams(one, costs) for one in readings),
-            prompt_tokens=self.prompt_tokens * kept + each * sum(one.prompt_tokens_per_second for one in readings),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,20 +177,6 @@ def is_full(reading: Reading) -> bool:
     )
 
 
-def decoding_streams(reading: Reading, costs: Costs | None) -> float:
-    """Return the mean streams that generate: engines count those in prefill as running, and they are taken off."""
-    prompt_token_seconds = reading.seconds_per_prompt_token or (costs.prompt_token_seconds if costs else 0.0)
-    prefilling = min(prompt_token_seconds * reading.prompt_tokens_per_second, 1.0)
-    return max(reading.running_streams - prefilling, 0.0)
-
-
-def _stream_seconds(reading: Reading, costs: Costs | None) -> float:
-    """Return y·g of a pod: by its own clock, else k."""
-    if reading.seconds_per_output_token is None:
-        return decoding_streams(reading, costs)
-    return reading.seconds_per_output_token * reading.generated_tokens_per_second
-
-
 def prompt_token_seconds(reading: Reading, request_tokens: float) -> float | None:
     """Return what a prompt token costs besides the step that its prompt may share with the streams that run.
 
@@ -298,7 +243,8 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
     seen = learned.belief is not None or work.seconds >= max(reading.window_seconds for reading in readings)
     if not seen or work.stream_seconds <= 0 or work.tokens <= 0:
         return learned
-    streams, seconds_per_token = work.mean_streams, work.seconds_per_token
+    seconds_per_token = work.seconds_per_token
+    streams = work.streams_by_token(_chance_of_windows(learned.costs, work, readings, request_tokens))
     met = streams_met(streams, full_share(streams, learned.slots))
     chance = _slope_share(learned.costs, work) ** 2 * _spread(learned.costs, work) * streams / met**2
     residence_seconds = request_tokens * seconds_per_token
@@ -334,11 +280,16 @@ def _is_another_load(learned: Learned, readings: Sequence[Reading], request_toke
     if work.tokens <= 0:
         return False
     mean, now = work.mean_streams, sum(decoding_streams(one, learned.costs) for one in readings) / len(readings)
-    window_seconds = max(reading.window_seconds for reading in readings)
-    dependence = min(1.0, 2.0 * request_tokens * work.seconds_per_token / window_seconds)
-    chance = math.sqrt(_spread(learned.costs, work) * mean * dependence / len(readings))
+    chance = math.sqrt(_chance_of_windows(learned.costs, work, readings, request_tokens) / len(readings))
     excited = now > EXCITATION * mean or mean > EXCITATION * now
     return excited and abs(now - mean) > ANOTHER_LOAD_DEVIATIONS * chance
+
+
+def _chance_of_windows(costs: Costs | None, work: Work, readings: Sequence[Reading], request_tokens: float) -> float:
+    """Return the variance by chance of the mean streams of one window: φ·k̄ but for what requests live less than it."""
+    window_seconds = max(reading.window_seconds for reading in readings)
+    dependence = min(1.0, 2.0 * request_tokens * work.seconds_per_token / window_seconds)
+    return _spread(costs, work) * work.mean_streams * dependence
 
 
 def _spread(costs: Costs | None, work: Work) -> float:
@@ -377,7 +328,10 @@ def _with_chance(learned: Learned, reading: Reading, request_tokens: float, elap
         return learned
     prompt, token, mean = belief.costs.prompt_token_seconds, belief.costs.token_seconds, work.seconds_per_token
     mean_streams = work.stream_seconds / work.seconds
-    company = token * (reading.generated_tokens_per_second * seconds_per_token - mean_streams) / mean
+    busier = reading.generated_tokens_per_second * seconds_per_token - mean_streams
+    if busier**2 > ANOTHER_LOAD_DEVIATIONS**2 * _chance_of_windows(belief.costs, work, (reading,), request_tokens):
+        return learned
+    company = token * busier / mean
     mean_prompts = work.prompt_tokens / work.seconds
     prompts = prompt * (reading.prompt_tokens_per_second * seconds_per_token / mean - mean_prompts)
     requests = max(reading.generated_tokens_per_second * reading.window_seconds / request_tokens, 1.0)
