@@ -33,6 +33,10 @@ EXCITATION = 1.5
 ANOTHER_LOAD_DEVIATIONS = 3.0
 """Standard deviations of chance beyond which streams are another load."""
 
+UNEVEN = 3.0
+"""Variance of the windows' mean streams, as a multiple of chance's, beyond which pods get uneven loads. Most tokens and
+their times are then those of the busy pods, which meet more streams than the mean: nothing is learned of it."""
+
 LINE_DEVIATION = 0.1
 """Standard deviation of log y around the line itself: decode is convex, prefill is not linear."""
 
@@ -243,8 +247,9 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
     seen = learned.belief is not None or work.seconds >= max(reading.window_seconds for reading in readings)
     if not seen or work.stream_seconds <= 0 or work.tokens <= 0:
         return learned
-    seconds_per_token = work.seconds_per_token
-    streams = work.streams_by_token(_chance_of_windows(learned.costs, work, readings, request_tokens))
+    if work.variance_of_streams > UNEVEN * _chance_of_windows(learned.costs, work, readings, request_tokens):
+        return learned
+    streams, seconds_per_token = work.mean_streams, work.seconds_per_token
     met = streams_met(streams, full_share(streams, learned.slots))
     chance = _slope_share(learned.costs, work) ** 2 * _spread(learned.costs, work) * streams / met**2
     residence_seconds = request_tokens * seconds_per_token

@@ -36,15 +36,10 @@ class Work:
         """Mean k."""
         return self.streams / self.seconds
 
-    def streams_by_token(self, chance: float) -> float:
-        """Return mean k where a token is generated, given by what variance the windows' means differ by chance.
-
-        Pods that get uneven loads generate most of their tokens where most streams are: their times belong to these.
-        What differs by chance alone is in the equilibrium already.
-        """
-        mean = self.mean_streams
-        uneven = max(0.0, self.square_streams / self.seconds - mean**2 - chance)
-        return mean + uneven / mean if mean > 0 else 0.0
+    @property
+    def variance_of_streams(self) -> float:
+        """Of the windows' means."""
+        return max(0.0, self.square_streams / self.seconds - self.mean_streams**2)
 
     @property
     def prompt_ratio(self) -> float:
