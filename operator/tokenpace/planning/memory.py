@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.planning import arrivals
-from tokenpace.planning.arrivals import Offered
-from tokenpace.planning.balance import Shape
 from tokenpace.planning.budget import Budget, degraded_variants
 from tokenpace.planning.demand import (
     HISTORY_SECONDS,
@@ -56,8 +53,6 @@ class Memory:
     """By variant."""
     requests: Mapping[str, PodRequests] = field(default_factory=dict)
     """By pod."""
-    offered: Mapping[str, Offered] = field(default_factory=dict)
-    """By pod, of those that served within the last window."""
     stream_share: StreamShare = field(default_factory=StreamShare)
     descent: Descent | None = None
     goal: str | None = None
@@ -94,15 +89,13 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     traffic = memory.traffic.after(known, elapsed)
     full = is_fleet_full(known)
     requests = _requests(memory, sight, elapsed)
-    offered = _offered(memory, sight, traffic.shape(spec.traffic))
     return replace(
         memory,
         traffic=traffic,
         full_since_seconds=_since(full, memory.full_since_seconds, sight.now),
-        history=_history(memory, spec, sight, offered, full=full),
+        history=_history(memory, spec, sight, traffic, full=full),
         learned=_learned(memory.learned, sight, traffic.shape(spec.traffic).generated_tokens, elapsed),
         requests=requests,
-        offered=offered,
         stream_share=_stream_share(memory, spec, known, elapsed),
         unbalanced_since_seconds=_since(
             (imbalance(requests, sight.now) or 0.0) > IMBALANCE, memory.unbalanced_since_seconds, sight.now
@@ -207,33 +200,17 @@ def _requests(memory: Memory, sight: Sight, elapsed_seconds: float) -> dict[str,
     return requests
 
 
-def _offered(memory: Memory, sight: Sight, shape: Shape) -> dict[str, Offered]:
-    before = {name: requests.by_window for name, requests in memory.requests.items()}
-    known = {
-        pod.name: Offered(
-            tokens_per_second=offered_tokens_per_second(reading, shape, before.get(pod.name)),
-            since_seconds=sight.now if pod.ready_since_seconds is None else pod.ready_since_seconds,
-            until_seconds=sight.now,
-        )
-        for pod, reading in sight.known
-    }
-    serving = {pod.name for pod in sight.serving}
-    return arrivals.after(memory.offered, known, serving, sight.now - _window_seconds(sight))
-
-
-def _window_seconds(sight: Sight) -> float:
-    return max(reading.window_seconds for reading in sight.readings)
-
-
 def _history(
-    memory: Memory, spec: LLMDeploymentSpec, sight: Sight, offered: Mapping[str, Offered], *, full: bool
+    memory: Memory, spec: LLMDeploymentSpec, sight: Sight, traffic: TrafficSums, *, full: bool
 ) -> tuple[Moment, ...]:
-    window_seconds = _window_seconds(sight)
+    shape = traffic.shape(spec.traffic)
+    before = {name: requests.by_window for name, requests in memory.requests.items()}
+    offered = sum(offered_tokens_per_second(reading, shape, before.get(pod.name)) for pod, reading in sight.known)
     moment = Moment(
         at_seconds=sight.now,
-        tokens_per_second=arrivals.offered_tokens_per_second(offered, sight.now, window_seconds, sight.unseen_factor),
+        tokens_per_second=offered * sight.unseen_factor,
         demand_tokens_per_second=0.0,
-        window_seconds=window_seconds,
+        window_seconds=max(reading.window_seconds for _, reading in sight.known),
         saturated=full,
     )
     keep_seconds = max(HISTORY_SECONDS, spec.scaling.scale_down.stabilization_window_seconds)
