@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.planning.declared import NOW, declared, full_reading, observation, pod, reading
+from tests.planning.declared import NOW, declared, full_reading, observation, pod, reading, serving
 from tests.planning.simulation import steps
 
 from tokenpace.api.slo import Traffic
@@ -24,6 +24,7 @@ from tokenpace.planning.demand import (
     with_moment,
 )
 from tokenpace.planning.memory import Memory
+from tokenpace.planning.observation import Pod
 from tokenpace.planning.plan import plan
 
 SHAPE = Shape(12, 32)
@@ -255,3 +256,27 @@ def test_a_coarse_history_keeps_the_mean_rate_and_the_largest_need() -> None:
         kept = with_moment(kept, moment(at, at % 2 * 100.0, demand_tokens_per_second=float(at == 1800)), 3600.0, 1.0)
     assert sum(one.tokens_per_second * one.ticks for one in kept) / sum(one.ticks for one in kept) == pytest.approx(50)
     assert max(one.demand_tokens_per_second for one in kept) == 1.0
+
+
+# --- Pods that come and go
+
+
+def asked_of(pods: tuple[Pod, ...], memory: Memory, now: float) -> tuple[float, Memory]:
+    """Return the rate of arrivals in the latest window."""
+    _, memory = plan(declared(), observation(*pods), memory, now)
+    return memory.history[-1].tokens_per_second, memory
+
+
+def test_demand_does_not_go_with_the_pods_that_go() -> None:
+    _, memory = asked_of(serving(4, reading(9.0)), Memory(), NOW)
+    rate_now, memory = asked_of(serving(2, reading(9.0)), memory, NOW + 5)
+    assert rate_now == pytest.approx(4 * 9.0)
+    # Two pods are asked for all of it by now, and of those that have left only half of the window is counted.
+    rate_now, memory = asked_of(serving(2, reading(13.5, running=1.125)), memory, NOW + 20)
+    assert rate_now == pytest.approx(4 * 9.0)
+
+
+def test_demand_does_not_come_with_the_pods_that_come() -> None:
+    new = pod("new", reading(18.0), created=NOW - 20, starts_for=5.0)
+    rate_now, _ = asked_of((*serving(1, reading(27.0)), new), Memory(), NOW)
+    assert rate_now == pytest.approx(36.0)

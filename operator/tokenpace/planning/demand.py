@@ -127,6 +127,19 @@ class Rate:
     counted_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one pod was asked for, and since when and until when requests came to it."""
+
+    tokens_per_second: float
+    since_seconds: float
+    until_seconds: float = math.inf
+
+    def tokens(self, since_seconds: float, now: float) -> float:
+        """Return what it was asked for in a window."""
+        return self.tokens_per_second * max(0.0, min(now, self.until_seconds) - max(self.since_seconds, since_seconds))
+
+
 def requests_in(reading: Reading) -> float:
     """Return the requests in a pod, the waiting ones included."""
     return reading.running_streams + reading.waiting_requests

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.planning.balance import Shape
 from tokenpace.planning.budget import Budget, degraded_variants
 from tokenpace.planning.demand import (
     HISTORY_SECONDS,
     Moment,
+    Offer,
     TrafficSums,
     offered_tokens_per_second,
     requests_in,
@@ -53,6 +55,8 @@ class Memory:
     """By variant."""
     requests: Mapping[str, PodRequests] = field(default_factory=dict)
     """By pod."""
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    """By pod, also of those that left within the last window."""
     stream_share: StreamShare = field(default_factory=StreamShare)
     descent: Descent | None = None
     goal: str | None = None
@@ -89,13 +93,15 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     traffic = memory.traffic.after(known, elapsed)
     full = is_fleet_full(known)
     requests = _requests(memory, sight, elapsed)
+    offers = _offers(memory, sight, traffic.shape(spec.traffic))
     return replace(
         memory,
         traffic=traffic,
         full_since_seconds=_since(full, memory.full_since_seconds, sight.now),
-        history=_history(memory, spec, sight, traffic, full=full),
+        history=_history(memory, spec, sight, offers, full=full),
         learned=_learned(memory.learned, sight, traffic.shape(spec.traffic).generated_tokens, elapsed),
         requests=requests,
+        offers=offers,
         stream_share=_stream_share(memory, spec, known, elapsed),
         unbalanced_since_seconds=_since(
             (imbalance(requests, sight.now) or 0.0) > IMBALANCE, memory.unbalanced_since_seconds, sight.now
@@ -118,6 +124,7 @@ def _after_gap(memory: Memory) -> Memory:
         full_since_seconds=None,
         unbalanced_since_seconds=None,
         requests={},
+        offers={},
     )
 
 
@@ -200,17 +207,41 @@ def _requests(memory: Memory, sight: Sight, elapsed_seconds: float) -> dict[str,
     return requests
 
 
-def _history(
-    memory: Memory, spec: LLMDeploymentSpec, sight: Sight, traffic: TrafficSums, *, full: bool
-) -> tuple[Moment, ...]:
-    shape = traffic.shape(spec.traffic)
+def _offers(memory: Memory, sight: Sight, shape: Shape) -> dict[str, Offer]:
+    """Return what pods are asked for, and what those were that have left since a window ago."""
     before = {name: requests.by_window for name, requests in memory.requests.items()}
-    offered = sum(offered_tokens_per_second(reading, shape, before.get(pod.name)) for pod, reading in sight.known)
+    begun_seconds = sight.now - max(reading.window_seconds for reading in sight.readings)
+    serving = {pod.name for pod in sight.serving}
+    left = {
+        name: replace(offer, until_seconds=min(offer.until_seconds, sight.now))
+        for name, offer in memory.offers.items()
+        if name not in serving and offer.until_seconds > begun_seconds
+    }
+    known = {
+        pod.name: Offer(
+            tokens_per_second=offered_tokens_per_second(reading, shape, before.get(pod.name)),
+            since_seconds=pod.ready_since_seconds or 0.0,
+        )
+        for pod, reading in sight.known
+    }
+    return left | known
+
+
+def _history(
+    memory: Memory, spec: LLMDeploymentSpec, sight: Sight, offers: Mapping[str, Offer], *, full: bool
+) -> tuple[Moment, ...]:
+    """Return the history with this moment: what was asked of all pods of its window, of each for as long as it served.
+
+    Summed up are rates over the window or, of a new pod, over its life. With those of pods that are there now alone,
+    half of the demand would seem gone when half of the pods are, and as much too much be there when they come.
+    """
+    window_seconds = max(reading.window_seconds for reading in sight.readings)
+    tokens = sum(offer.tokens(sight.now - window_seconds, sight.now) for offer in offers.values())
     moment = Moment(
         at_seconds=sight.now,
-        tokens_per_second=offered * sight.unseen_factor,
+        tokens_per_second=tokens / window_seconds * sight.unseen_factor,
         demand_tokens_per_second=0.0,
-        window_seconds=max(reading.window_seconds for _, reading in sight.known),
+        window_seconds=window_seconds,
         saturated=full,
     )
     keep_seconds = max(HISTORY_SECONDS, spec.scaling.scale_down.stabilization_window_seconds)
