@@ -1,4 +1,6 @@
 import math
+import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -110,6 +112,34 @@ def test_generated_and_prompt_tokens_that_always_come_together_do_no_harm() -> N
     assert 0.5 < costs_of(learned).prompt_token_seconds / prior.costs.prompt_token_seconds < 2
 
 
+def by_chance(chance: random.Random, streams: float = 6.0, ratio: float = 5.5) -> Reading:
+    """Return a window of an engine that times no prompts: by chance it is busier than others, and has more prompts."""
+    streams *= chance.uniform(0.6, 1.4)
+    prompts = ratio * streams / 0.035 * chance.uniform(0.7, 1.3)
+    seconds = (TRUTH.step_seconds + TRUTH.token_seconds * streams) / (1.0 - TRUTH.prompt_token_seconds * prompts)
+    return reading(
+        streams / seconds,
+        running=streams + TRUTH.prompt_token_seconds * prompts,
+        slots=None,
+        window_seconds=60.0,
+        prompt_tokens_per_second=prompts,
+        seconds_per_output_token=seconds,
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_what_chance_gives_to_one_window_tells_prompts_from_tokens(factor: float, seed: int) -> None:
+    """Every declared speed is wrong, load is constant, and nothing but the stream's own clock is read."""
+    chance = random.Random(seed)
+    wrong = {name: round(speed * factor) for name, speed in LARGE_POD.items() if name != "atStreams"}
+    learned = Learned.expected(HASH, expected({**wrong, "atStreams": 32}))
+    for _ in range(60):  # ten minutes
+        learned = learn(learned, [by_chance(chance) for _ in range(7)], 211.0, 10.0)
+    assert costs_of(learned).prompt_token_seconds == pytest.approx(TRUTH.prompt_token_seconds, rel=0.1)
+    assert costs_of(learned).step_seconds == pytest.approx(TRUTH.step_seconds, rel=0.1)
+
+
 def test_the_engines_own_prefill_times_are_the_cost_of_a_prompt_token() -> None:
     learned = taught(Learned.expected(HASH, expected(LARGE_POD)), [steady(5.0)], 300)
     assert costs_of(learned).prompt_token_seconds == pytest.approx(TRUTH.prompt_token_seconds, rel=0.02)
@@ -131,6 +161,39 @@ def test_an_engine_that_gets_slower_is_followed() -> None:
     learned = taught(Learned.expected(HASH, expected(LARGE_POD)), [steady(12.0)], 7200)
     learned = taught(learned, [steady(12.0, truth=slower)], 1800)
     assert seconds_per_token(costs_of(learned), 12.0) == pytest.approx(seconds_per_token(slower, 12.0), rel=0.05)
+
+
+@pytest.mark.parametrize(("before", "after"), [(28.0, 3.0), (3.0, 28.0)])
+def test_a_window_that_holds_two_loads_teaches_nothing(before: float, after: float) -> None:
+    """Its times are those of the busier load, and its streams the mean of both."""
+    learned = taught(Learned.expected(HASH, expected(LARGE_POD)), [steady(before)], 1800)
+    one, other = steady(before), steady(after)
+    for seconds in range(5, 31, 5):  # of the new load, in windows of 30 s
+        share = seconds / 30
+        tokens = one.generated_tokens_per_second, other.generated_tokens_per_second
+        generated = (1 - share) * tokens[0] + share * tokens[1]
+        spent = (1 - share) * before + share * after
+        mixed = replace(
+            steady(spent), generated_tokens_per_second=generated, seconds_per_output_token=spent / generated
+        )
+        learned = learn(learned, [mixed], 256.0, 5.0)
+    learned = taught(learned, [other], 60)
+    for streams in (3.0, 12.0, 28.0):
+        assert seconds_per_token(costs_of(learned), streams) == pytest.approx(
+            seconds_per_token(TRUTH, streams), rel=0.1
+        )
+
+
+def test_pods_that_get_uneven_loads_do_not_seem_slow() -> None:
+    """Tokens come from the busy ones, and so do their times; the mean of all pods has half of their streams."""
+    uneven = [steady(24.0), steady(23.0), steady(1.0), steady(0.5)]
+    learned = Learned.expected(HASH, expected(LARGE_POD))
+    for _ in range(120):
+        learned = learn(learned, uneven, 256.0, 10.0)
+    for streams in (3.0, 12.0, 24.0):
+        assert seconds_per_token(costs_of(learned), streams) == pytest.approx(
+            seconds_per_token(TRUTH, streams), rel=0.05
+        )
 
 
 def test_idle_pods_teach_nothing() -> None:

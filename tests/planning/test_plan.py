@@ -1,11 +1,13 @@
 """What is decided, case by case: each test is one promise of the planner."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from tests.planning.declared import (
     NOW,
     SMALL_POD,
+    Live,
     Stale,
     declared,
     full_reading,
@@ -77,6 +79,17 @@ def test_an_undeclared_variant_that_is_not_full_stays_as_it_is() -> None:
     assert q8(decided) == 3
 
 
+@pytest.mark.parametrize(("waiting", "grows"), [(0.0, False), (1.0, False), (40.0, True)])
+def test_a_fleet_that_is_in_time_outweighs_declared_speeds_at_first_and_one_with_a_queue_does_not(
+    waiting: float, grows: bool
+) -> None:
+    slow = {**SMALL_POD, "streamTokensPerSecond": 5, "generationTokensPerSecond": 5}
+    busy = reading(8.0, running=1.5, seconds_per_output_token=0.19)
+    pods = (*serving(2, busy), pod("last", replace(busy, waiting_requests=waiting)))
+    decided, _ = watch(declared(expected=slow, traffic=(2, 4)), observation(*pods), 5)
+    assert (q8(decided) > 3) == grows
+
+
 # --- Demand
 
 
@@ -94,6 +107,22 @@ def test_more_demand_than_is_ready_is_answered_at_once() -> None:
     decided, _ = watch(spec, observation(*serving(2, queue)), memory=memory, start=NOW + 605)
     assert q8(decided) > 2
     assert decided.reason is DecisionReason.DEMAND_ABOVE_CAPACITY
+
+
+@pytest.mark.parametrize("declared_seconds", [None, 5])
+def test_a_queue_that_waits_for_slow_pods_asks_for_no_more_of_them_than_work_it_off_in_that_time(
+    declared_seconds: int | None,
+) -> None:
+    slo = {"stream": {"tokensPerSecond": 3}, "backlogDrainSeconds": declared_seconds}
+    spec = declared(slo=slo, expected={**SMALL_POD, "startupSeconds": 120})
+    calm = [pod(f"pod-{number}", reading(8.0), starts_for=120.0) for number in range(2)]
+    _, memory = watch(spec, observation(*calm), 600)
+    queue = reading(16.0, running=4.0, waiting=20.0)
+    full = [replace(one, sample=Live(queue)) for one in calm]
+    decided, _ = watch(spec, observation(*full), memory=memory, start=NOW + 605)
+    assert decided.numbers["lead_seconds"] == pytest.approx(120.0)
+    assert q8(decided) > 6
+    assert (q8(decided) == 16) == (declared_seconds == 5)
 
 
 def test_the_sentence_says_demand_capacity_and_the_step() -> None:

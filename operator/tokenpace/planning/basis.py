@@ -76,13 +76,18 @@ class Basis:
         return believed is not None and is_overdue(pod, believed.lead_seconds, self.sight.now)
 
     def is_in_time(self, name: str) -> bool:
-        """Tell whether a fleet of this variant alone is seen to keep the promised stream speed, at the load it has."""
-        target, share = self.spec.slo.stream, self.estimate.fast_share
+        """Tell whether a fleet of this variant alone is seen to keep the promised stream speed, at the load it has.
+
+        A queue that is begun on in time is none: what waits is what arrives meanwhile (Little).
+        """
+        target, share, estimate = self.spec.slo.stream, self.estimate.fast_share, self.estimate
+        begun_tokens = (estimate.served_tokens_per_second or 0.0) * estimate.drain_seconds
+        waiting_tokens = (estimate.waiting_requests or 0.0) * estimate.shape.generated_tokens
         return (
             target is not None
             and share is not None
             and 100 * share >= target.percentile
-            and not self.estimate.waiting_requests
+            and waiting_tokens <= begun_tokens
             and self.sight.serving_of(name) == len(self.sight.serving)
         )
 

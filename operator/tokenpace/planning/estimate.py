@@ -167,12 +167,15 @@ def required_capacity(slo: SLO, shape: Shape, demand_tokens_per_second: float) -
     return max(slo.ready_tokens_per_second, promised + slo.burst_tokens_per_second)
 
 
-def drain_seconds(slo: SLO, tick_seconds: float) -> float:
-    """Return the time in which a queue has to be worked off: declared, else the first-token target, at least a tick."""
+def drain_seconds(slo: SLO, least_seconds: float) -> float:
+    """Return the time in which a queue has to be worked off: declared, else the first-token target, but at least that.
+
+    Nothing is sooner than a tick.
+    """
     if slo.backlog_drain_seconds is not None:
         return float(slo.backlog_drain_seconds)
     first = slo.time_to_first_token
-    return tick_seconds if first is None else max(first.milliseconds / 1000, tick_seconds)
+    return least_seconds if first is None else max(first.milliseconds / 1000, least_seconds)
 
 
 def targets_of(slo: SLO, drain: float) -> Targets:
@@ -217,7 +220,7 @@ def estimate(spec: LLMDeploymentSpec, sight: Sight, memory: Memory) -> Estimate:
         backlog_requests=backlog,
         saturated=saturated,
         growth_tokens_per_second=_growth(variants, sight) if saturated else 0.0,
-        backlog_tokens_per_second=_drained(backlog, now, variants=variants, sight=sight, shape=shape, drain=drain),
+        backlog_tokens_per_second=_drained(backlog, now, variants=variants, sight=sight, shape=shape, slo=spec.slo),
     )
 
 
@@ -267,12 +270,13 @@ def _backlog(variants: Mapping[str, Believed], sight: Sight) -> float:
 
 
 def _drained(
-    backlog: float, now: Rate | None, *, variants: Mapping[str, Believed], sight: Sight, shape: Shape, drain: float
+    backlog: float, now: Rate | None, *, variants: Mapping[str, Believed], sight: Sight, shape: Shape, slo: SLO
 ) -> float:
     """Return the tokens/s that it takes to work the backlog off in time, from when a new pod could help.
 
     Until then the pods that serve work on it, and those that start as soon as they do; or it grows (design, section 4:
-    projected over the lead time).
+    projected over the lead time). If nothing is declared, that may take as long as help does: to work off in seconds
+    what has waited for minutes would take many times the fleet, and hardly shorten the wait.
     """
     if backlog <= 0 or now is None:
         return 0.0
@@ -284,4 +288,4 @@ def _drained(
         if not pod.serving and pod.trouble is None:
             seconds = min(max(sight.now - pod.created_at_seconds, 0.0), lead)
             left -= seconds * variants[pod.variant].tokens_per_second(sight.serving_of(pod.variant))
-    return max(0.0, left) / drain
+    return max(0.0, left) / drain_seconds(slo, max(sight.observation.tick_seconds, lead))

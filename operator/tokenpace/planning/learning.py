@@ -25,15 +25,17 @@ from tokenpace.planning.balance import Costs, full_share, streams_met
 from tokenpace.planning.belief import Belief, Triple, bounded
 from tokenpace.planning.observation import Reading
 from tokenpace.planning.prior import DECLARED_DEVIATION, declared_belief, declared_streams, first_belief
-
-AVERAGING_SECONDS = 200.0
-"""Time constant of the averages, in time at work. With single windows of 30 s a four-slot pod seems 6 % too fast."""
+from tokenpace.planning.work import AVERAGING_SECONDS, Work, decoding_streams
 
 EXCITATION = 1.5
 """Streams that differ by less than this factor are one load."""
 
 ANOTHER_LOAD_DEVIATIONS = 3.0
 """Standard deviations of chance beyond which streams are another load."""
+
+UNEVEN = 3.0
+"""Variance of the windows' mean streams, as a multiple of chance's, beyond which pods get uneven loads. Most tokens and
+their times are then those of the busy pods, which meet more streams than the mean: nothing is learned of it."""
 
 LINE_DEVIATION = 0.1
 """Standard deviation of log y around the line itself: decode is convex, prefill is not linear."""
@@ -49,9 +51,12 @@ LEAST_PROMPT_SHARE = 0.1
 not quite those that began, so that a window may have more steps than time."""
 
 CHANCE_DEVIATION = 0.1
-"""What chance alone says of the slope is used until that is believed to be known to within this. Where requests are
+"""What chance alone says of b and c is used until it is believed to be known to within this. Where requests are
 timed when they end, they are not quite those of the window, and the line comes out too flat: then a change of load
 decides."""
+
+SETTLED_MEAN_WINDOWS = 1.5
+"""A window is compared with the mean once that has seen so many: before, it is as good as its own mean."""
 
 RESTORED_DEVIATION = 0.15
 """What was learned before a restart is believed to within this."""
@@ -68,45 +73,6 @@ _PROMPTS: Triple = (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What a pod did: sums over seconds at work, fading with `AVERAGING_SECONDS`."""
-
-    seconds: float = 0.0
-    tokens: float = 0.0
-    stream_seconds: float = 0.0
-    """Σ y·g: times are averaged by token, for requests are what is timed."""
-    streams: float = 0.0
-    """Σ k: streams are averaged by second, for that is what an arrival meets."""
-    prompt_tokens: float = 0.0
-
-    @property
-    def seconds_per_token(self) -> float:
-        """Mean y."""
-        return bounded(self.stream_seconds / self.tokens)
-
-    @property
-    def mean_streams(self) -> float:
-        """Mean k."""
-        return self.streams / self.seconds
-
-    @property
-    def prompt_ratio(self) -> float:
-        """Mean r."""
-        return self.prompt_tokens / self.tokens
-
-    def after(self, readings: Sequence[Reading], costs: Costs | None, seconds: float) -> "Work":
-        """Return the sums after ``seconds`` in which pods did what their readings say."""
-        kept, each = math.exp(-seconds / AVERAGING_SECONDS), seconds / len(readings)
-        return Work(
-            seconds=self.seconds * kept + seconds,
-            tokens=self.tokens * kept + each * sum(one.generated_tokens_per_second for one in readings),
-            stream_seconds=self.stream_seconds * kept + each * sum(_stream_seconds(one, costs) for one in readings),
-            streams=self.streams * kept + each * sum(decoding_streams(one, costs) for one in readings),
-            prompt_tokens=self.prompt_tokens * kept + each * sum(one.prompt_tokens_per_second for one in readings),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """What is believed of the pods of one variant that were rendered from the same inputs."""
 
@@ -120,6 +86,8 @@ class Learned:
     saturated: bool = False
     """Whether a full window was seen since the last restart: capacity is measured, not inferred."""
     work: Work = field(default_factory=Work)
+    mixed_seconds: float = 0.0
+    """For how long windows will still hold two loads: nothing is learned from them."""
 
     @property
     def costs(self) -> Costs | None:
@@ -194,6 +162,9 @@ def learn(learned: Learned, readings: Sequence[Reading], request_tokens: float, 
     others = [reading for reading in readings if not is_full(reading)]
     if not others:
         return learned
+    learned = _at_one_load(learned, others, request_tokens, elapsed_seconds)
+    if learned.mixed_seconds > 0:
+        return learned
     learned = _with_mean(learned, others, request_tokens, elapsed_seconds)
     for reading in others:
         learned = _with_chance(learned, reading, request_tokens, elapsed_seconds)
@@ -208,20 +179,6 @@ def is_full(reading: Reading) -> bool:
         and reading.waiting_requests > 0
         and reading.generated_tokens_per_second > 0
     )
-
-
-def decoding_streams(reading: Reading, costs: Costs | None) -> float:
-    """Return the mean streams that generate: engines count those in prefill as running, and they are taken off."""
-    prompt_token_seconds = reading.seconds_per_prompt_token or (costs.prompt_token_seconds if costs else 0.0)
-    prefilling = min(prompt_token_seconds * reading.prompt_tokens_per_second, 1.0)
-    return max(reading.running_streams - prefilling, 0.0)
-
-
-def _stream_seconds(reading: Reading, costs: Costs | None) -> float:
-    """Return y·g of a pod: by its own clock, else k."""
-    if reading.seconds_per_output_token is None:
-        return decoding_streams(reading, costs)
-    return reading.seconds_per_output_token * reading.generated_tokens_per_second
 
 
 def prompt_token_seconds(reading: Reading, request_tokens: float) -> float | None:
@@ -285,11 +242,12 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
     Requests that run together see the same company, so that windows are not independent before about two residence
     times O·y have passed: that is what chance makes the averages uncertain by.
     """
-    before = Work() if _is_another_load(learned, readings, request_tokens) else learned.work
-    work = before.after(readings, learned.costs, elapsed_seconds)
+    work = learned.work.after(readings, learned.costs, elapsed_seconds)
     learned = replace(learned, work=work)
     seen = learned.belief is not None or work.seconds >= max(reading.window_seconds for reading in readings)
     if not seen or work.stream_seconds <= 0 or work.tokens <= 0:
+        return learned
+    if work.variance_of_streams > UNEVEN * _chance_of_windows(learned.costs, work, readings, request_tokens):
         return learned
     streams, seconds_per_token = work.mean_streams, work.seconds_per_token
     met = streams_met(streams, full_share(streams, learned.slots))
@@ -305,21 +263,38 @@ def _with_mean(learned: Learned, readings: Sequence[Reading], request_tokens: fl
     )
 
 
-def _is_another_load(learned: Learned, readings: Sequence[Reading], request_tokens: float) -> bool:
-    """Tell whether the streams of this window are beyond chance different from the average: it begins anew then.
+def _at_one_load(
+    learned: Learned, readings: Sequence[Reading], request_tokens: float, elapsed_seconds: float
+) -> Learned:
+    """Return what is believed, with an average that begins anew one window after the load has changed.
 
-    An average over two loads would hold the times of the busier one, which generated more tokens, against the mean of
-    both in streams.
+    A window that holds both loads has the times of the busier one, which generated more tokens, and the mean of both in
+    streams. While they last, only the newest is kept, to see whether the load still changes.
     """
+    mixed_seconds = max(0.0, learned.mixed_seconds - elapsed_seconds)
+    if _is_another_load(learned, readings, request_tokens):
+        mixed_seconds = max(reading.window_seconds for reading in readings)
+    if mixed_seconds <= 0:
+        return learned if learned.mixed_seconds <= 0 else replace(learned, mixed_seconds=0.0, work=Work())
+    return replace(learned, mixed_seconds=mixed_seconds, work=Work().after(readings, learned.costs, elapsed_seconds))
+
+
+def _is_another_load(learned: Learned, readings: Sequence[Reading], request_tokens: float) -> bool:
+    """Tell whether the streams of this window are beyond chance different from the average."""
     work = learned.work
     if work.tokens <= 0:
         return False
     mean, now = work.mean_streams, sum(decoding_streams(one, learned.costs) for one in readings) / len(readings)
-    window_seconds = max(reading.window_seconds for reading in readings)
-    dependence = min(1.0, 2.0 * request_tokens * work.seconds_per_token / window_seconds)
-    chance = math.sqrt(_spread(learned.costs, work) * mean * dependence / len(readings))
+    chance = math.sqrt(_chance_of_windows(learned.costs, work, readings, request_tokens) / len(readings))
     excited = now > EXCITATION * mean or mean > EXCITATION * now
     return excited and abs(now - mean) > ANOTHER_LOAD_DEVIATIONS * chance
+
+
+def _chance_of_windows(costs: Costs | None, work: Work, readings: Sequence[Reading], request_tokens: float) -> float:
+    """Return the variance by chance of the mean streams of one window: φ·k̄ but for what requests live less than it."""
+    window_seconds = max(reading.window_seconds for reading in readings)
+    dependence = min(1.0, 2.0 * request_tokens * work.seconds_per_token / window_seconds)
+    return _spread(costs, work) * work.mean_streams * dependence
 
 
 def _spread(costs: Costs | None, work: Work) -> float:
@@ -339,27 +314,41 @@ def _slope_share(costs: Costs | None, work: Work) -> float:
 
 
 def _with_chance(learned: Learned, reading: Reading, request_tokens: float, elapsed_seconds: float) -> Learned:
-    """Return the belief after comparing one pod's window with the mean of all: ``δ(y·(1 - c·p)) = b·δk``.
+    """Return the belief after comparing one pod's window with the mean of all: ``δy = b·δk + c·δ(p·y)``.
 
-    Chance makes some windows busier than others, at any load. Streams are taken as g·y, which has no scrapes in it.
+    Chance makes some windows busier than others, at any load, and gives some more prompts for each token: what it says
+    of b alone would bend to a c that is wrong. An engine that times its prompts knows c better than chance does.
+    Streams are taken as g·y, which has no scrapes in it.
     """
     belief, work, seconds_per_token = learned.belief, learned.work, reading.seconds_per_output_token
-    if belief is None or belief.covariance[1][1] <= CHANCE_DEVIATION**2:
+    if belief is None:
         return learned
-    if seconds_per_token is None or work.tokens <= 0 or reading.generated_tokens_per_second <= 0:
+    tells_token, tells_prompt = (belief.covariance[cost][cost] > CHANCE_DEVIATION**2 for cost in (1, 2))
+    tells_prompt = tells_prompt and reading.seconds_per_prompt_token is None
+    if not (tells_token or tells_prompt):
+        return learned
+    if seconds_per_token is None or reading.generated_tokens_per_second <= 0:
+        return learned
+    if work.seconds < SETTLED_MEAN_WINDOWS * reading.window_seconds:
         return learned
     prompt, token, mean = belief.costs.prompt_token_seconds, belief.costs.token_seconds, work.seconds_per_token
     mean_streams = work.stream_seconds / work.seconds
-    share = token * (reading.generated_tokens_per_second * seconds_per_token - mean_streams) / mean
-    decoding = seconds_per_token * (1.0 - prompt * reading.prompt_tokens_per_second)
-    slower = decoding / mean - (1.0 - prompt * work.prompt_tokens / work.seconds)
+    busier = reading.generated_tokens_per_second * seconds_per_token - mean_streams
+    if busier**2 > ANOTHER_LOAD_DEVIATIONS**2 * _chance_of_windows(belief.costs, work, (reading,), request_tokens):
+        return learned
+    company = token * busier / mean
+    mean_prompts = work.prompt_tokens / work.seconds
+    prompts = prompt * (reading.prompt_tokens_per_second * seconds_per_token / mean - mean_prompts)
     requests = max(reading.generated_tokens_per_second * reading.window_seconds / request_tokens, 1.0)
     overlap = 1.0 / requests + request_tokens * mean / reading.window_seconds
-    variance = (token / mean) ** 2 * _spread(belief.costs, work) * mean_streams * overlap
+    spread = _spread(belief.costs, work)
+    # A prompt holds up the streams that run just then, and not their mean.
+    held_up = (prompt * mean_prompts) ** 2 * spread / max(mean_streams, 1.0) / requests
+    variance = (token / mean) ** 2 * spread * mean_streams * overlap + held_up
     corrected = belief.corrected(
-        shares=(0.0, share, 0.0),
+        shares=(0.0, company * tells_token, prompts * tells_prompt),
         opened=_NOTHING,
-        innovation=slower - share,
+        innovation=seconds_per_token / mean - 1.0 - company - prompts,
         noise=variance * reading.window_seconds / elapsed_seconds,
     )
     return replace(learned, belief=corrected)
