@@ -43,7 +43,6 @@ class Basis:
         return {name: max(self.running.get(name, 0) - count, 0) for name, count in stuck.items()}
 
     @property
-<<<<<<< HEAD
     def shortages(self) -> Mapping[str, Shortage]:
         """By variant, the shortages that count now: on the way to another variant, or of another than serves.
 
@@ -54,11 +53,11 @@ class Basis:
             for name, shortage in self.memory.shortages.items()
             if shortage.setback.blocks(self.sight.now) and (name != self.sight.incumbent or self.is_mixed_with(name))
         }
-=======
+
+    @property
     def lead_seconds(self) -> Mapping[str, float]:
         """By variant, from asking for a replica to its first token."""
         return {name: believed.lead_seconds for name, believed in self.estimate.variants.items()}
->>>>>>> 8564824d5d9e1706ff1177a36af32a783c593448
 
     def is_successor(self, name: str) -> bool:
         """Tell whether this variant has yet to take the place of the one that serves."""

@@ -77,14 +77,9 @@ def _with_setbacks(basis: Basis) -> Basis:
     memory, sight = basis.memory, basis.sight
     blocked = {name for name, setback in memory.setbacks.items() if setback.blocks(sight.now)}
     takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
-<<<<<<< HEAD
-    found = setbacks(memory.setbacks, sight, leads, None if takes_over else sight.incumbent)
-    short = shortages(memory.shortages, sight, leads)
-    return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
-=======
     found = setbacks(memory.setbacks, sight, basis.lead_seconds, None if takes_over else sight.incumbent)
-    return replace(basis, memory=replace(memory, setbacks=found))
->>>>>>> 8564824d5d9e1706ff1177a36af32a783c593448
+    short = shortages(memory.shortages, sight, basis.lead_seconds)
+    return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
 
 
 def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
