@@ -249,6 +249,25 @@ async def test_an_autoscaler_that_was_left_on_an_existing_workload_is_told_too(
     )
 
 
+@pytest.mark.parametrize(("mode", "size"), [("Auto", 4), ("Manual", 2)])
+async def test_a_variant_that_is_given_another_workload_goes_on_with_the_size_of_that(
+    operator: Operator, resource: Any, theirs: dict[str, Any], mode: str, size: int
+) -> None:
+    """It differs from what the one before was given, and nobody has changed it."""
+    bring(operator, resource)
+    scene = Scene(operator, resource)
+    scene.set_mode(mode, 2)
+    await scene.tick()
+    await scene.tick()
+    other = copy.deepcopy(theirs)
+    other["metadata"]["name"], other["spec"]["replicas"] = "vllm-next", 4
+    scene.fake.objects[DEPLOYMENTS, "shop", "vllm-next"] = other
+    scene.declared()["variants"][0]["scaleTargetRef"]["name"] = "vllm-next"
+    await scene.tick()
+    assert scene.fake.objects[DEPLOYMENTS, "shop", "vllm-next"]["spec"]["replicas"] == size
+    assert operator.loop._disputes["uid-of-chat"].corrected_at_seconds == ()
+
+
 async def test_it_is_an_event_once(scene: Scene) -> None:
     await scene.fight(10)
     reasons = [body["reason"] for key, body in scene.fake.objects.items() if key[0] == EVENTS]
