@@ -9,7 +9,7 @@ from tests.controller.test_scale_targets import bring, theirs
 
 from tokenpace.api.names import PAUSED_ANNOTATION
 from tokenpace.cluster.client import ApiError
-from tokenpace.cluster.kinds import DEPLOYMENTS, EVENTS, LLM_DEPLOYMENTS, SERVICES
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, EVENTS, LLM_DEPLOYMENTS, SERVICES
 
 __all__ = ["theirs"]
 
@@ -153,6 +153,15 @@ async def test_content_that_is_edited_again_and_again_is_left_the_fourth_time(sc
     assert await edited(scene, 4) == ["ours", "ours", "ours", "app"]
     message = scene.operator.condition("ScalingLimited")["message"]
     assert message.startswith("argocd-controller changed Service shop/chat")
+
+
+async def test_an_operator_that_renders_every_object_anew_quarrels_with_nobody(scene: Scene) -> None:
+    """After an upgrade more than three objects of one LLMDeployment may differ at once."""
+    for key in ((SERVICES, "shop", "chat"), (DISRUPTION_BUDGETS, "shop", "chat"), (DEPLOYMENTS, "shop", "chat-q8")):
+        scene.fake.objects[key]["metadata"]["labels"]["app.kubernetes.io/name"] = "as-it-was-before"
+    await scene.tick()
+    await scene.tick()
+    assert scene.operator.condition("ScalingLimited")["reason"] == "NotLimited"
 
 
 async def test_what_the_user_declares_is_applied_though_others_edit(scene: Scene) -> None:

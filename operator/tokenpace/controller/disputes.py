@@ -41,6 +41,7 @@ class Disputes:
     wanted: Mapping[Target, int] | None
     """By workload, the size of the last plan that was reached once; None where an earlier operator has seen to that."""
     corrected_at_seconds: tuple[float, ...] = ()
+    """The ticks that put something right, however much: after an upgrade every object may differ, by nobody's doing."""
     told: bool = False
     """Whether the condition said so in the last tick."""
     last: str = ""
@@ -103,7 +104,7 @@ class Disputes:
                 for name, size in sizes.items()
                 if name in made.fleet and (name in respected or asked.get(size.target) == made.fleet[name])
             },
-            corrected_at_seconds=(*self._lately(now), *(now for _ in corrections)),
+            corrected_at_seconds=(*self._lately(now), *((now,) if corrections else ())),
             told=self._is_exhausted(now) or (self.told and bool(disputed)),
             last=corrections[-1] if corrections else self.last,
         )
