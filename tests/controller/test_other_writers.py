@@ -75,6 +75,17 @@ async def test_a_fourth_time_within_ten_minutes_it_stays_and_the_writer_is_named
     assert limited["message"].startswith(f"{HPA} set Deployment shop/chat-q8 to 5 replicas")
 
 
+async def test_a_decision_that_is_not_carried_out_says_so(scene: Scene) -> None:
+    for _ in range(4):
+        scene.others_set(0)
+        await scene.tick()
+    told = scene.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["status"]["lastDecision"]
+    assert told["action"] == "none"
+    assert told["message"].endswith(
+        "No size is changed meanwhile: another writer goes on, whom `ScalingLimited` names."
+    )
+
+
 async def test_a_writer_that_never_gives_up_is_put_right_three_times_in_any_ten_minutes(scene: Scene) -> None:
     right: list[float] = []
     for _ in range(70):

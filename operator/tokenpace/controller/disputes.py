@@ -65,7 +65,10 @@ class Disputes:
         disputed = self._disputed(sizes)
         exhausted = self._is_exhausted(now)
         if exhausted and disputed:
-            made = replace(made, fleet=dict.fromkeys(made.fleet, 0) | _replicas(sizes))
+            message = (
+                f"{made.message} No size is changed meanwhile: another writer goes on, whom `ScalingLimited` names."
+            )
+            made = replace(made, fleet=dict.fromkeys(made.fleet, 0) | _replicas(sizes), message=message)
         return replace(made, scaling_limited=self._finding()) if exhausted or (self.told and disputed) else made
 
     def permitted(self, actions: Iterable[Action], now: float) -> tuple[Action, ...]:
