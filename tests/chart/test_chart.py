@@ -197,6 +197,15 @@ def test_the_longest_release_name_still_gives_legal_names() -> None:
 
 
 @needs_tools
+def test_names_that_are_all_digits_stay_text() -> None:
+    """Both are legal names; as a number the API server refuses them."""
+    for one in objects(EVERYTHING | {"watchNamespaces": ["456"]}, release="123"):
+        metadata = one["metadata"]
+        assert all(isinstance(value, str) for value in metadata.get("labels", {}).values()), one["kind"]
+        assert isinstance(metadata.get("namespace", ""), str), one["kind"]
+
+
+@needs_tools
 def test_the_network_policy_lets_the_operator_out_to_the_prometheus_that_it_reads() -> None:
     def ports(url: str) -> set[int]:
         rules = only("NetworkPolicy", {"networkPolicy.enabled": True, "prometheus.url": url})["spec"]["egress"]

@@ -8,7 +8,6 @@ from tokenpace.cluster.observed import (
     has_ended,
     keep_pod,
     observed_pod,
-    observed_replicas,
     owner_of_pods,
     pod_owner,
     without_managed_fields,
@@ -179,10 +178,3 @@ def test_a_pod_without_the_label_belongs_to_nobody(pod: Any) -> None:
 def test_the_record_of_who_set_which_field_is_dropped_and_the_original_kept_whole(pod: Any) -> None:
     assert "managedFields" not in without_managed_fields(pod)["metadata"]
     assert "managedFields" in pod["metadata"]
-
-
-def test_replicas_are_those_that_the_deployments_ask_for() -> None:
-    def deployment(variant: str, replicas: int) -> dict[str, Any]:
-        return {"metadata": {"labels": {names.VARIANT_LABEL: variant}}, "spec": {"replicas": replicas}}
-
-    assert observed_replicas([deployment("q8", 3), deployment("q4", 0)]) == {"q8": 3, "q4": 0}

@@ -69,7 +69,7 @@ def replicas(fake: Any) -> int:
 @pytest.mark.parametrize("number", [0, 3])
 async def test_replicas_are_those_that_the_scale_subresource_tells(fake: Any, number: int) -> None:
     existing(fake, replicas=number)
-    assert (await read(fake)).replicas == {"today": number}
+    assert (await read(fake)).found["today"].replicas == number
 
 
 async def test_pods_are_those_of_the_workloads_own_selector(fake: Any) -> None:

@@ -9,7 +9,7 @@ from tests.controller.test_scale_targets import bring, theirs
 
 from tokenpace.api.names import PAUSED_ANNOTATION
 from tokenpace.cluster.client import ApiError
-from tokenpace.cluster.kinds import DEPLOYMENTS, EVENTS, LLM_DEPLOYMENTS, SERVICES
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, EVENTS, LLM_DEPLOYMENTS, SERVICES
 
 __all__ = ["theirs"]
 
@@ -73,6 +73,17 @@ async def test_a_fourth_time_within_ten_minutes_it_stays_and_the_writer_is_named
     limited = scene.operator.condition("ScalingLimited")
     assert (scene.operator.replicas(), limited["status"], limited["reason"]) == (5, "True", "ConflictingWriter")
     assert limited["message"].startswith(f"{HPA} set Deployment shop/chat-q8 to 5 replicas")
+
+
+async def test_a_decision_that_is_not_carried_out_says_so(scene: Scene) -> None:
+    for _ in range(4):
+        scene.others_set(0)
+        await scene.tick()
+    told = scene.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["status"]["lastDecision"]
+    assert told["action"] == "none"
+    assert told["message"].endswith(
+        "No size is changed meanwhile: another writer goes on, whom `ScalingLimited` names."
+    )
 
 
 async def test_a_writer_that_never_gives_up_is_put_right_three_times_in_any_ten_minutes(scene: Scene) -> None:
@@ -153,6 +164,15 @@ async def test_content_that_is_edited_again_and_again_is_left_the_fourth_time(sc
     assert await edited(scene, 4) == ["ours", "ours", "ours", "app"]
     message = scene.operator.condition("ScalingLimited")["message"]
     assert message.startswith("argocd-controller changed Service shop/chat")
+
+
+async def test_an_operator_that_renders_every_object_anew_quarrels_with_nobody(scene: Scene) -> None:
+    """After an upgrade more than three objects of one LLMDeployment may differ at once."""
+    for key in ((SERVICES, "shop", "chat"), (DISRUPTION_BUDGETS, "shop", "chat"), (DEPLOYMENTS, "shop", "chat-q8")):
+        scene.fake.objects[key]["metadata"]["labels"]["app.kubernetes.io/name"] = "as-it-was-before"
+    await scene.tick()
+    await scene.tick()
+    assert scene.operator.condition("ScalingLimited")["reason"] == "NotLimited"
 
 
 async def test_what_the_user_declares_is_applied_though_others_edit(scene: Scene) -> None:
@@ -247,6 +267,25 @@ async def test_an_autoscaler_that_was_left_on_an_existing_workload_is_told_too(
         "ConflictingWriter",
         1,
     )
+
+
+@pytest.mark.parametrize(("mode", "size"), [("Auto", 4), ("Manual", 2)])
+async def test_a_variant_that_is_given_another_workload_goes_on_with_the_size_of_that(
+    operator: Operator, resource: Any, theirs: dict[str, Any], mode: str, size: int
+) -> None:
+    """It differs from what the one before was given, and nobody has changed it."""
+    bring(operator, resource)
+    scene = Scene(operator, resource)
+    scene.set_mode(mode, 2)
+    await scene.tick()
+    await scene.tick()
+    other = copy.deepcopy(theirs)
+    other["metadata"]["name"], other["spec"]["replicas"] = "vllm-next", 4
+    scene.fake.objects[DEPLOYMENTS, "shop", "vllm-next"] = other
+    scene.declared()["variants"][0]["scaleTargetRef"]["name"] = "vllm-next"
+    await scene.tick()
+    assert scene.fake.objects[DEPLOYMENTS, "shop", "vllm-next"]["spec"]["replicas"] == size
+    assert operator.loop._disputes["uid-of-chat"].corrected_at_seconds == ()
 
 
 async def test_it_is_an_event_once(scene: Scene) -> None:

@@ -73,6 +73,12 @@ def test_every_value_of_the_chart_that_is_set_exists(page: Path) -> None:
 
 
 @on_every_page
+def test_no_upgrade_is_shown_that_leaves_out_the_defaults_of_new_values(page: Path) -> None:
+    """`--reuse-values` keeps the old chart's: a value that the new one adds is nil in its templates."""
+    assert not [block for block in blocks(page, "console") if " --reuse-values" in block]
+
+
+@on_every_page
 def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", text):
@@ -98,3 +104,9 @@ def test_troubleshooting_names_only_reasons_that_the_operator_gives() -> None:
     known = {reason.value for one in vars(reasons).values() if isinstance(one, type) for reason in one}  # type: ignore[attr-defined]
     text = (ROOT / "docs" / "troubleshooting.md").read_text()
     assert set(re.findall(r"^\| `\w+` (?:True|False|Unknown), `(\w+)`", text, flags=re.MULTILINE)) <= known
+
+
+def test_troubleshooting_knows_every_way_in_which_scaling_is_limited() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    told = {one for one in reasons.ScalingLimitedReason if f"`{one}`" in text}
+    assert told == set(reasons.ScalingLimitedReason) - {"NotLimited"}

@@ -16,7 +16,7 @@
 
 {{- define "tokenpace.selectorLabels" -}}
 app.kubernetes.io/name: tokenpace
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 

@@ -1,6 +1,5 @@
 """What the mirrors hold, in the planner's words. Pure: plain objects in, values out."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -82,15 +81,6 @@ def observed_pod(pod: Object, sample: Sample) -> Pod:
         sample=sample,
         trouble=None if terminating else _trouble(status),  # its containers end because they are told to
     )
-
-
-def observed_replicas(deployments: Iterable[Object]) -> dict[str, int]:
-    """Return the replicas that each variant's Deployment asks for, by variant."""
-    return {
-        variant: deployment["spec"]["replicas"]
-        for deployment in deployments
-        if (variant := deployment["metadata"].get("labels", {}).get(VARIANT_LABEL)) is not None
-    }
 
 
 def _chosen(mapping: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -60,11 +60,6 @@ class ScaleTargets:
         return tuple(pod for one in self.found.values() for pod in one.pods)
 
     @property
-    def replicas(self) -> dict[str, int]:
-        """The replicas that each asks for."""
-        return {variant: one.replicas for variant, one in self.found.items()}
-
-    @property
     def template_hashes(self) -> dict[str, str]:
         """The hash that new pods of each get, as far as it is known."""
         return {variant: known for variant, one in self.found.items() if (known := one.template_hash) is not None}

@@ -5,8 +5,8 @@ from typing import Any
 
 from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.cluster.observed import observed_replicas
 from tokenpace.cluster.scale_target import ScaleTargetError
+from tokenpace.cluster.writers import sizes_of
 from tokenpace.controller.mirrors import Holdings
 
 
@@ -42,7 +42,7 @@ def check_names(spec: LLMDeploymentSpec, holdings: Holdings) -> None:
     Raises:
         ScaleTargetError: replicas of the two would be taken for one another.
     """
-    made = observed_replicas(holdings.deployments)
+    made = sizes_of(holdings.deployments)
     for variant in spec.variants:
         if variant.scale_target_ref is not None and variant.name in made:
             message = (

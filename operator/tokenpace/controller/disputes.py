@@ -14,7 +14,7 @@ from typing import Final
 from tokenpace.api.names import APPLIED_TEMPLATE_ANNOTATION, INPUTS_HASH_ANNOTATION
 from tokenpace.api.reasons import ProgressingReason, ScalingLimitedReason
 from tokenpace.api.scaling import Mode
-from tokenpace.cluster.apply import Action, Apply, Outcome, Result, Scale
+from tokenpace.cluster.apply import Action, Apply, Outcome, Result, Scale, Target
 from tokenpace.cluster.writers import Size, last_other_writer
 from tokenpace.planning.decision import Finding, Plan, Verdict
 
@@ -36,11 +36,12 @@ class Disputes:
     """
 
     stance: Stance
-    asked: Mapping[str, int]
-    """By variant, the size that we set, or found and accepted."""
-    wanted: Mapping[str, int] | None
-    """By variant, the size of the last plan that was reached once; None where an earlier operator has seen to that."""
+    asked: Mapping[Target, int]
+    """By workload, the size that we set, or found and accepted. Another one that a variant is given is a new matter."""
+    wanted: Mapping[Target, int] | None
+    """By workload, the size of the last plan that was reached once; None where an earlier operator has seen to that."""
     corrected_at_seconds: tuple[float, ...] = ()
+    """The ticks that put something right, however much: after an upgrade every object may differ, by nobody's doing."""
     told: bool = False
     """Whether the condition said so in the last tick."""
     last: str = ""
@@ -53,7 +54,7 @@ class Disputes:
     def to_plan_on(self, sizes: Mapping[str, Size], now: float) -> dict[str, int]:
         """Return the sizes to plan on: what another writer asked for counts only where it stays."""
         disputed = {} if self._is_exhausted(now) else self._disputed(sizes)
-        return {name: self.asked[name] if name in disputed else size.replicas for name, size in sizes.items()}
+        return {name: self.asked[size.target] if name in disputed else size.replicas for name, size in sizes.items()}
 
     def allowed(self, made: Plan, sizes: Mapping[str, Size], now: float) -> Plan:
         """Return the plan with what stays as others made it, and says so."""
@@ -64,7 +65,10 @@ class Disputes:
         disputed = self._disputed(sizes)
         exhausted = self._is_exhausted(now)
         if exhausted and disputed:
-            made = replace(made, fleet=dict.fromkeys(made.fleet, 0) | _replicas(sizes))
+            message = (
+                f"{made.message} No size is changed meanwhile: another writer goes on, whom `ScalingLimited` names."
+            )
+            made = replace(made, fleet=dict.fromkeys(made.fleet, 0) | _replicas(sizes), message=message)
         return replace(made, scaling_limited=self._finding()) if exhausted or (self.told and disputed) else made
 
     def permitted(self, actions: Iterable[Action], now: float) -> tuple[Action, ...]:
@@ -91,7 +95,7 @@ class Disputes:
             if _is_done(one) and isinstance(one.action, Apply) and puts_content_right(one.action)
         ]
         asked = {
-            name: replicas
+            size.target: replicas
             for name, size in sizes.items()
             if (replicas := self._asked_of(name, size, scaled.get(size.target), now)) is not None
         }
@@ -99,9 +103,11 @@ class Disputes:
             stance=self.stance,
             asked=asked,
             wanted={
-                name: wanted for name, wanted in made.fleet.items() if name in respected or asked.get(name) == wanted
+                size.target: made.fleet[name]
+                for name, size in sizes.items()
+                if name in made.fleet and (name in respected or asked.get(size.target) == made.fleet[name])
             },
-            corrected_at_seconds=(*self._lately(now), *(now for _ in corrections)),
+            corrected_at_seconds=(*self._lately(now), *((now,) if corrections else ())),
             told=self._is_exhausted(now) or (self.told and bool(disputed)),
             last=corrections[-1] if corrections else self.last,
         )
@@ -110,12 +116,12 @@ class Disputes:
         """Return what a workload was last asked for; None where nobody can tell, and what comes is believed."""
         if outcome is None:
             stays = self._is_exhausted(now) and name in self._disputed({name: size})
-            return self.asked[name] if stays else size.replicas
+            return self.asked[size.target] if stays else size.replicas
         if outcome.result is Result.UNAVAILABLE:  # it may have happened all the same
             return None
         if _is_done(outcome) and isinstance(outcome.action, Scale):
             return outcome.action.to_replicas
-        return self.asked.get(name, size.replicas)
+        return self.asked.get(size.target, size.replicas)
 
     def _disputed(self, sizes: Mapping[str, Size]) -> dict[str, Size]:
         """Return the sizes that others have set, where the operator decides on them."""
@@ -124,7 +130,7 @@ class Disputes:
         return {
             name: size
             for name, size in sizes.items()
-            if not size.is_ours and self.asked.get(name, size.replicas) != size.replicas
+            if not size.is_ours and self.asked.get(size.target, size.replicas) != size.replicas
         }
 
     def _respected(self, fleet: Mapping[str, int], sizes: Mapping[str, Size]) -> dict[str, int]:
@@ -136,7 +142,7 @@ class Disputes:
             for name, size in sizes.items()
             if not size.is_ours
             and size.replicas != fleet.get(name, size.replicas)
-            and (size.writer is not None if self.wanted is None else self.wanted.get(name) == fleet[name])
+            and (size.writer is not None if self.wanted is None else self.wanted.get(size.target) == fleet[name])
         }
 
     def _lately(self, now: float) -> tuple[float, ...]:
@@ -163,7 +169,8 @@ def begin(stance: Stance, sizes: Mapping[str, Size], *, spec_was_seen: bool) -> 
         spec_was_seen: whether an operator before this one has reported on the spec as it is now. Then a size that
             somebody else has set came after what the spec says.
     """
-    return Disputes(stance=stance, asked=_replicas(sizes), wanted=None if spec_was_seen else {})
+    asked = {size.target: size.replicas for size in sizes.values()}
+    return Disputes(stance=stance, asked=asked, wanted=None if spec_was_seen else {})
 
 
 def puts_content_right(action: Action) -> bool:
