@@ -2,15 +2,19 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.replay.own import manifest, trace
-from tests.replay.test_comparison import CASES, small_scenarios
+from tests.replay.test_comparison import CASES, done, small_scenarios
 from typer.testing import CliRunner
 
+from tokenpace.api.reasons import DecisionReason
 from tokenpace.cli import app
-from tokenpace.replay.comparison import Case, Mark, replay_all, swept
+from tokenpace.replay.comparison import Case, Mark, Replayed, replay_all, swept
+from tokenpace.replay.policies.tokenpace import Told
+from tokenpace.replay.report.advice import advice
 from tokenpace.replay.report.build import build
 from tokenpace.replay.report.figures import inline_svg, pareto
 from tokenpace.replay.report.schema import Report, json_schema
@@ -102,6 +106,31 @@ def test_a_users_own_trace_on_their_own_manifest_is_answered_in_sentences(tmp_pa
     assert "declared, not measured" in found.advice[2]
     assert found.advice[3:] == ("The fleet would not have been changed.",)
     assert "What tokenpace would have done" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def advised(*told: Told, oracle: Replayed | None = None) -> tuple[str, ...]:
+    """Advice for a fleet of one replica of bf16."""
+    fleet = replace(small_scenarios()[0].fleet, replicas={"bf16": 1})
+    return advice(fleet, replace(done("tokenpace", 1.0, 0.97, 2.0), told=told), oracle)
+
+
+def said(at_seconds: float, replicas: int, *, feasible: bool = True) -> Told:
+    reason = DecisionReason.AT_TARGET
+    return Told(at_seconds, reason, f"{replicas} replicas.", {"bf16": replicas, "awq": 0}, feasible=feasible)
+
+
+def test_the_first_decision_is_told_where_it_changes_the_fleet() -> None:
+    assert advised(said(10.0, 3), said(70.0, 2))[3:] == ("At 0:00:10: 3 replicas.", "At 0:01:10: 2 replicas.")
+    assert advised(said(10.0, 1))[3:] == ("The fleet would not have been changed.",)
+
+
+def test_the_oracle_is_a_mark_and_no_limit() -> None:
+    attained = advised(said(10.0, 3), oracle=done("oracle", 1.0, 0.9, 2.0))[0]
+    assert attained.endswith("The oracle, told true speeds and the traffic to come, has 90.0 % and 100.0 %.")
+
+
+def test_a_target_that_no_fleet_was_believed_to_keep_is_said_without_an_oracle_too() -> None:
+    assert advised(said(10.0, 3, feasible=False))[0].endswith("No fleet within the bounds was believed to keep it.")
 
 
 @pytest.mark.parametrize(
