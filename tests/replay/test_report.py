@@ -18,7 +18,7 @@ from tokenpace.replay.report.advice import advice
 from tokenpace.replay.report.build import build
 from tokenpace.replay.report.figures import inline_svg, pareto
 from tokenpace.replay.report.schema import Report, json_schema
-from tokenpace.replay.report.write import write
+from tokenpace.replay.report.write import titled, write
 
 ROOT = Path(__file__).parents[2]
 RUNNER = CliRunner()
@@ -152,3 +152,25 @@ def test_what_cannot_be_replayed_is_refused_with_the_option_and_the_cure(
     result = RUNNER.invoke(app, ["replay", "--out", str(tmp_path), *options])
     assert result.exit_code == 1
     assert words in result.stderr
+
+
+def test_what_is_reported_by_default_is_of_no_seed_that_settings_are_tuned_on(tmp_path: Path) -> None:
+    asked = ["--trace", trace(tmp_path), "--fleet", manifest(tmp_path), "--policy", "tokenpace", "--out", tmp_path]
+    assert RUNNER.invoke(app, ["replay", *map(str, asked)]).exit_code == 0
+    found = Report.model_validate_json((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {one.seed for one in found.scenarios} == {100}
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokenpace.replay.command.replay_all", lambda *_, **__: pytest.fail("it was replayed"))
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    result = RUNNER.invoke(app, ["replay", "--scenario", "step", "--out", str(tmp_path / "taken" / "report")])
+    assert result.exit_code == 1
+    assert "Not a directory" in result.stderr
+
+
+def test_a_plots_column_tells_a_setting_that_is_not_the_default() -> None:
+    assert titled(Case("small", 0, "hpa-queue", 10.0)) == "hpa-queue"
+    assert titled(Case("small", 0, "hpa-queue", 2.0)) == "hpa-queue at 2"
