@@ -154,14 +154,18 @@ def replay_traffic(
     ] = None,
     scenario: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
     policy: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
-    seed: Annotated[list[int] | None, typer.Option(help="Of all chance; may be given again for more runs.")] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(min=0, help="Of all chance, 100 by default; more may be given.")
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Replays at the same time.")] = 1,
     sweep: Annotated[bool, typer.Option("--sweep", help="Try every setting of every policy first.")] = False,
     settings: Annotated[Path | None, typer.Option(help="A report.json with --sweep, to take settings from.")] = None,
 ) -> None:
     """Replay recorded or drawn traffic: this planner beside the other autoscalers and an oracle. Needs no cluster."""
     try:
-        from tokenpace.replay.command import ReplayError, replay  # noqa: PLC0415 - the operator's image has no extras
+        # Here, because the operator's image has no extras.
+        from tokenpace.replay.command import ReplayError, replay  # noqa: PLC0415
+        from tokenpace.replay.scenarios import REPORTED_SEEDS  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tokenpace"):
             raise
@@ -173,7 +177,7 @@ def replay_traffic(
             fleet=fleet,
             scenario=scenario,
             policy=policy,
-            seeds=seed or [0],
+            seeds=seed or REPORTED_SEEDS[:1],
             processes=processes,
             sweep=sweep,
             settings=settings,

@@ -97,6 +97,15 @@ def test_a_scenario_in_which_the_oracle_paid_nothing_does_not_count() -> None:
     assert marks([done("oracle", 1.0, 1.0, 0.0), done("tokenpace", 1.0, 1.0, 5.0)], "oracle") == {}
 
 
+def test_money_is_never_compared_with_replica_hours() -> None:
+    """A fleet ran a variant without a price, the oracle's did not."""
+    unpriced = done("tokenpace", 1.0, 1.0, 0.0)
+    unpriced = replace(unpriced, score=replace(unpriced.score, cost=None, replica_hours=3.0))
+    oracle = done("oracle", 1.0, 1.0, 40.0)
+    oracle = replace(oracle, score=replace(oracle.score, replica_hours=2.0))
+    assert marks([oracle, unpriced], "oracle")["tokenpace"] == [Mark(setting=1.0, attainment=1.0, cost=1.5)]
+
+
 SETTINGS: Mapping[float, tuple[float, float]] = {1.0: (0.99, 3.0), 2.0: (0.95, 2.0), 3.0: (0.80, 1.0)}
 MARKS = [Mark(setting=setting, attainment=share, cost=cost) for setting, (share, cost) in SETTINGS.items()]
 

@@ -2,19 +2,23 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.replay.own import manifest, trace
-from tests.replay.test_comparison import CASES, small_scenarios
+from tests.replay.test_comparison import CASES, done, small_scenarios
 from typer.testing import CliRunner
 
+from tokenpace.api.reasons import DecisionReason
 from tokenpace.cli import app
-from tokenpace.replay.comparison import Case, Mark, replay_all, swept
+from tokenpace.replay.comparison import Case, Mark, Replayed, replay_all, swept
+from tokenpace.replay.policies.tokenpace import Told
+from tokenpace.replay.report.advice import advice
 from tokenpace.replay.report.build import build
 from tokenpace.replay.report.figures import inline_svg, pareto
 from tokenpace.replay.report.schema import Report, json_schema
-from tokenpace.replay.report.write import write
+from tokenpace.replay.report.write import titled, write
 
 ROOT = Path(__file__).parents[2]
 RUNNER = CliRunner()
@@ -104,6 +108,31 @@ def test_a_users_own_trace_on_their_own_manifest_is_answered_in_sentences(tmp_pa
     assert "What tokenpace would have done" in (out / "index.html").read_text(encoding="utf-8")
 
 
+def advised(*told: Told, oracle: Replayed | None = None) -> tuple[str, ...]:
+    """Advice for a fleet of one replica of bf16."""
+    fleet = replace(small_scenarios()[0].fleet, replicas={"bf16": 1})
+    return advice(fleet, replace(done("tokenpace", 1.0, 0.97, 2.0), told=told), oracle)
+
+
+def said(at_seconds: float, replicas: int, *, feasible: bool = True) -> Told:
+    reason = DecisionReason.AT_TARGET
+    return Told(at_seconds, reason, f"{replicas} replicas.", {"bf16": replicas, "awq": 0}, feasible=feasible)
+
+
+def test_the_first_decision_is_told_where_it_changes_the_fleet() -> None:
+    assert advised(said(10.0, 3), said(70.0, 2))[3:] == ("At 0:00:10: 3 replicas.", "At 0:01:10: 2 replicas.")
+    assert advised(said(10.0, 1))[3:] == ("The fleet would not have been changed.",)
+
+
+def test_the_oracle_is_a_mark_and_no_limit() -> None:
+    attained = advised(said(10.0, 3), oracle=done("oracle", 1.0, 0.9, 2.0))[0]
+    assert attained.endswith("The oracle, told true speeds and the traffic to come, has 90.0 % and 100.0 %.")
+
+
+def test_a_target_that_no_fleet_was_believed_to_keep_is_said_without_an_oracle_too() -> None:
+    assert advised(said(10.0, 3, feasible=False))[0].endswith("No fleet within the bounds was believed to keep it.")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -123,3 +152,25 @@ def test_what_cannot_be_replayed_is_refused_with_the_option_and_the_cure(
     result = RUNNER.invoke(app, ["replay", "--out", str(tmp_path), *options])
     assert result.exit_code == 1
     assert words in result.stderr
+
+
+def test_what_is_reported_by_default_is_of_no_seed_that_settings_are_tuned_on(tmp_path: Path) -> None:
+    asked = ["--trace", trace(tmp_path), "--fleet", manifest(tmp_path), "--policy", "tokenpace", "--out", tmp_path]
+    assert RUNNER.invoke(app, ["replay", *map(str, asked)]).exit_code == 0
+    found = Report.model_validate_json((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {one.seed for one in found.scenarios} == {100}
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokenpace.replay.command.replay_all", lambda *_, **__: pytest.fail("it was replayed"))
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    result = RUNNER.invoke(app, ["replay", "--scenario", "step", "--out", str(tmp_path / "taken" / "report")])
+    assert result.exit_code == 1
+    assert "Not a directory" in result.stderr
+
+
+def test_a_plots_column_tells_a_setting_that_is_not_the_default() -> None:
+    assert titled(Case("small", 0, "hpa-queue", 10.0)) == "hpa-queue"
+    assert titled(Case("small", 0, "hpa-queue", 2.0)) == "hpa-queue at 2"

@@ -148,3 +148,9 @@ def test_a_switch_is_counted_when_most_ready_pods_are_of_another_variant() -> No
 def test_a_reversal_is_a_change_the_other_way_soon_after(counts: Any, reversals: int) -> None:
     changes = tuple(Change(float(at), {"bf16": count}) for at, count in counts)
     assert judged(seconds=3600.0, changes=changes).reversals_per_hour == reversals
+
+
+def test_the_first_change_can_be_reversed_as_any_other() -> None:
+    begun = Moment(0.0, {"bf16": 2}, {}, {}, 0, 0)
+    changes = (Change(60.0, {"bf16": 5}), Change(120.0, {"bf16": 2}))
+    assert judged(seconds=3600.0, moments=(begun,), changes=changes).reversals_per_hour == 1.0

@@ -1,5 +1,6 @@
 """A fleet at work: pods' lives, balancing, faults, and what a policy is shown of it all."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -85,6 +86,12 @@ def test_pods_beyond_the_stock_wait_for_a_node_and_cost_nothing() -> None:
     assert [pod.unschedulable for pod in policy.at(45).pods] == [False, False, True]
     assert {pod.name: pod.ready_since_seconds for pod in policy.at(99).pods}["q8-3"] == 70.0
     assert outcome.pod_seconds[Q8] == 100 + 90 + 50
+
+
+def test_a_stock_without_end_never_lets_pods_in() -> None:
+    policy = Script({10: {Q8: 4}})
+    outcome = replay(world(faults=Faults(stock={Q8: ((0, math.inf, 2),)})), policy)
+    assert outcome.pod_seconds == {Q8: 100 + 90}
 
 
 def test_what_runs_stays_when_the_stock_shrinks() -> None:

@@ -8,6 +8,7 @@ A request that finds no pod serving waits in front, in a line without end, as a 
 have it; the whole line goes to the first pod that becomes ready.
 """
 
+import math
 import random
 import sys
 from collections import Counter, deque
@@ -110,7 +111,7 @@ class Cluster:
 
     def _plan_faults(self, faults: Faults) -> None:
         for variant, limits in faults.stock.items():
-            for edge in sorted({edge for begun, ended, _ in limits for edge in (begun, ended)}):
+            for edge in sorted({edge for begun, ended, _ in limits for edge in (begun, ended)} - {math.inf}):
                 self._agenda.put(edge, Turn.POD, partial(self._place, variant))
         for at_seconds in faults.failures:
             self._agenda.put(at_seconds, Turn.POD, self._fail_one)

@@ -70,6 +70,7 @@ def replay(
     policies = _chosen("--policy", policy, list(POLICIES))
     chosen_scenarios = [one for one in known if one.name in names]
     settled = _settings(settings)
+    out.mkdir(parents=True, exist_ok=True)  # What cannot be written to is better known before the work than after it.
     found: Sweep = {}
     training = [one.name for one in chosen_scenarios if one.name not in HELD_OUT]
     training_seeds = TRAINING_SEEDS[: len(seeds)]

@@ -128,19 +128,20 @@ def marks(replayed: Iterable[Replayed], oracle: str) -> dict[str, list[Mark]]:
     """
     rows = list(replayed)
     base = {
-        (one.case.scenario, one.case.seed): price(one.score)
+        (one.case.scenario, one.case.seed): one.score
         for one in rows
         if one.case.policy == oracle and one.case.setting == POLICIES[oracle].default
     }
     attained: dict[tuple[str, float], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     paid: dict[tuple[str, float], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in rows:
-        least = base.get((one.case.scenario, one.case.seed), 0.0)
-        if one.score.attainment is None or least <= 0:
+        least = base.get((one.case.scenario, one.case.seed))
+        times = None if least is None else times_the_cost(one.score, least)
+        if one.score.attainment is None or times is None:
             continue
         key = one.case.policy, one.case.setting
         attained[key][one.case.scenario].append(one.score.attainment)
-        paid[key][one.case.scenario].append(price(one.score) / least)
+        paid[key][one.case.scenario].append(times)
     by_policy: dict[str, list[Mark]] = defaultdict(list)
     for policy, setting in sorted(attained):
         key = policy, setting
@@ -165,6 +166,16 @@ def swept(replayed: Collection[Replayed], oracle: str) -> Sweep:
 def price(score: Score) -> float:
     """Return what a replay cost; replica-hours where no prices are declared."""
     return score.replica_hours if score.cost is None else score.cost
+
+
+def times_the_cost(score: Score, base: Score) -> float | None:
+    """Return a replay's cost as a multiple of another's; None where the other cost nothing.
+
+    Both are told in money, or both in replica-hours where a variant that ran in either declares no price.
+    """
+    if score.cost is not None and base.cost is not None:
+        return score.cost / base.cost if base.cost > 0 else None
+    return score.replica_hours / base.replica_hours if base.replica_hours > 0 else None
 
 
 def tuned(candidates: Sequence[Mark], attainment: float) -> float:

@@ -79,7 +79,7 @@ def score(outcome: Outcome, spec: LLMDeploymentSpec) -> Score:
         degraded_share=1.0 - tokens.get(best, 0) / served if served else None,
         switches_per_hour=_switches(outcome.moments) / hours,
         changes_per_hour=len(outcome.changes) / hours,
-        reversals_per_hour=_reversals(outcome.changes) / hours,
+        reversals_per_hour=_reversals(outcome) / hours,
     )
 
 
@@ -205,9 +205,10 @@ def _switches(moments: Iterable[Moment]) -> int:
     return sum(before != after for before, after in pairwise(mains))
 
 
-def _reversals(changes: Sequence[Change]) -> int:
+def _reversals(outcome: Outcome) -> int:
     """Return how often the fleet was sent the other way than shortly before."""
-    totals = [(change.at_seconds, sum(change.asked.values())) for change in changes]
+    begun = (Change(moment.at_seconds, moment.asked) for moment in outcome.moments[:1])
+    totals = [(change.at_seconds, sum(change.asked.values())) for change in (*begun, *outcome.changes)]
     steps = [(at, count - before) for (_, before), (at, count) in pairwise(totals) if count != before]
     return sum(
         first * second < 0 and after - before <= REVERSAL_SECONDS

@@ -1,6 +1,6 @@
 """For the owner of a fleet, in sentences: what tokenpace would have done, for how much, and what was attainable."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -24,7 +24,7 @@ def advice(fleet: Fleet, ours: Replayed, oracle: Replayed | None) -> tuple[str, 
         _attained(fleet, ours, oracle),
         _paid(ours, oracle),
         _grounds(fleet),
-        *_decisions(ours.told),
+        *_decisions(fleet, ours.told),
     )
 
 
@@ -37,13 +37,13 @@ def _attained(fleet: Fleet, ours: Replayed, oracle: Replayed | None) -> str:
         f"{100 * score.attainment:.1f} % of {score.requests} requests would have been in time, "
         f"and {100 * (score.good_slots or 0.0):.1f} % of the minutes good; the objective is {objective} %."
     )
+    if ours.told and not any(one.feasible for one in ours.told):
+        sentence += " No fleet within the bounds was believed to keep it."
     if oracle is None or oracle.score.attainment is None:
         return sentence
     known = f"{100 * oracle.score.attainment:.1f} % and {100 * (oracle.score.good_slots or 0.0):.1f} %"
-    verdict = "" if any(one.feasible for one in ours.told) else " No fleet within the bounds was believed to keep it."
-    return (
-        f"{sentence} With true speeds and the traffic known beforehand it is {known}: no more was attainable.{verdict}"
-    )
+    # A mark and no limit: what errs towards more replicas may attain more.
+    return f"{sentence} The oracle, told true speeds and the traffic to come, has {known}."
 
 
 def _paid(ours: Replayed, oracle: Replayed | None) -> str:
@@ -61,13 +61,18 @@ def _grounds(fleet: Fleet) -> str:
     return f"All of this is as true as the speeds that it was replayed with: {'; '.join(sources)}."
 
 
-def _decisions(told: Sequence[Told]) -> tuple[str, ...]:
+def _decisions(fleet: Fleet, told: Sequence[Told]) -> tuple[str, ...]:
     """Return each change of the fleet with its reason, the first ones where there are many."""
-    changes = [after for before, after in pairwise(told) if before.fleet != after.fleet]
+    fleets = [_present(fleet.replicas), *(_present(one.fleet) for one in told)]
+    changes = [one for one, (before, after) in zip(told, pairwise(fleets), strict=True) if before != after]
     sentences = tuple(f"At {_clock(one.at_seconds)}: {one.message}" for one in changes[:MOST_DECISIONS])
     if len(changes) > MOST_DECISIONS:
         return (*sentences, f"{len(changes) - MOST_DECISIONS} more changes followed.")
     return sentences or ("The fleet would not have been changed.",)
+
+
+def _present(replicas: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: count for name, count in replicas.items() if count}
 
 
 def _clock(seconds: float) -> str:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from statistics import fmean
 from typing import Final
 
-from tokenpace.replay.comparison import Case, Mark, Replayed, Sweep, cheapest, price
+from tokenpace.replay.comparison import Case, Mark, Replayed, Sweep, cheapest, times_the_cost
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.report.schema import (
@@ -65,17 +65,11 @@ def build(
     )
 
 
-def oracle_price(replayed: Mapping[Case, Replayed], scenario: str, seed: int) -> float | None:
-    """Return what the oracle paid; None where it did not take part or paid nothing."""
-    oracle = replayed.get(Case(scenario, seed, ORACLE, POLICIES[ORACLE].default))
-    return (price(oracle.score) or None) if oracle else None
-
-
 def _scenario(
     scenario: Scenario, seed: int, replayed: Mapping[Case, Replayed], tuned: Mapping[str, float]
 ) -> ScenarioResult:
     rows = [one for case, one in replayed.items() if (case.scenario, case.seed) == (scenario.name, seed)]
-    base = oracle_price(replayed, scenario.name, seed)
+    oracle = replayed.get(Case(scenario.name, seed, ORACLE, POLICIES[ORACLE].default))
     return ScenarioResult(
         name=scenario.name,
         about=scenario.about,
@@ -88,7 +82,7 @@ def _scenario(
                 name=one.case.policy,
                 tuned=is_tuned(one.case, tuned),
                 setting=one.case.setting,
-                cost_over_oracle=None if base is None else price(one.score) / base,
+                cost_over_oracle=None if oracle is None else times_the_cost(one.score, oracle.score),
                 **asdict(one.score),
             )
             for one in sorted(rows, key=lambda one: (list(POLICIES).index(one.case.policy), is_tuned(one.case, tuned)))

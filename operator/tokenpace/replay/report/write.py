@@ -37,7 +37,7 @@ def write(
     timelines = {}
     for scenario, seed in first_seeds(report):
         shown = _shown([one for case, one in replayed.items() if (case.scenario, case.seed) == (scenario, seed)])
-        figure = figures.timeline(f"{scenario}, seed {seed}", [(one.case.policy, one.curves) for one in shown])
+        figure = figures.timeline(f"{scenario}, seed {seed}", [(titled(one.case), one.curves) for one in shown])
         figures.save(figure, folder / f"{scenario}.png")
         timelines[scenario, seed] = figures.inline_svg(figure)
     text = page(report, paretos=paretos, timelines=timelines, training=training)
@@ -50,6 +50,11 @@ def first_seeds(report: Report) -> list[tuple[str, int]]:
     for one in report.scenarios:
         first.setdefault(one.name, one.seed)
     return list(first.items())
+
+
+def titled(case: Case) -> str:
+    """Return what stands above a policy's column: with its setting, where that is not the default."""
+    return case.policy if case.setting == POLICIES[case.policy].default else f"{case.policy} at {case.setting:g}"
 
 
 def _shown(rows: Sequence[Replayed]) -> list[Replayed]:
