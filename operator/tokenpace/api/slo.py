@@ -78,8 +78,8 @@ class SLO(ApiModel):
         default=None,
         ge=1,
         le=3600,
-        description="Time in which a queue must be worked off. Default: the target of `timeToFirstToken`, and at "
-        "least one pass of the operator's loop.",
+        description="Time in which a queue must be worked off. Default: the target of `timeToFirstToken`, but at "
+        "least the time that a new replica takes to serve, and one pass of the operator's loop.",
     )
     objective: PercentString = Field(
         default=Decimal("99.5"),
