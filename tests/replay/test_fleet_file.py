@@ -161,6 +161,7 @@ BOTH = {"table": {}, "costs": {"stepSeconds": 1, "tokenSeconds": 1, "promptToken
         pytest.param(
             with_truth(variants={"awq": {}}), "truth.variants.awq: is no variant; there are bf16", id="variant"
         ),
+        pytest.param(with_truth(replicas={"bf16": 0}), "truth.replicas: at least one must serve", id="no replicas"),
         pytest.param(with_truth(stock={"awq": 1}), "truth.stock.awq: is no variant", id="stock of no variant"),
         pytest.param(with_truth(replicas={"awq": 1}), "truth.replicas.awq: is no variant", id="replicas of no variant"),
         pytest.param(with_truth(variants={"bf16": BOTH}), "at most one of `table` and `costs`", id="two sources"),

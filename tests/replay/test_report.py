@@ -143,12 +143,18 @@ def test_a_target_that_no_fleet_was_believed_to_keep_is_said_without_an_oracle_t
         pytest.param(["--fleet", "none.yaml"], "--trace: must be given with --fleet", id="a fleet without a trace"),
         pytest.param(["--settings", "pyproject.toml"], "pyproject.toml: is no report.json", id="settings"),
         pytest.param(["--sweep", "--policy", "tokenpace"], "must have oracle and tokenpace with --sweep", id="sweep"),
+        pytest.param(
+            ["--sweep", "--trace", "made.csv", "--scenario", "recorded-last-third"],
+            "--scenario: recorded-last-third: nothing is tuned on it",
+            id="sweep of what is held out",
+        ),
     ],
 )
 def test_what_cannot_be_replayed_is_refused_with_the_option_and_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
 ) -> None:
     monkeypatch.chdir(ROOT)
+    options = [str(trace(tmp_path)) if option == "made.csv" else option for option in options]
     result = RUNNER.invoke(app, ["replay", "--out", str(tmp_path), *options])
     assert result.exit_code == 1
     assert words in result.stderr

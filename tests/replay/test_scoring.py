@@ -108,6 +108,13 @@ def test_what_failed_does_not_weigh_on_the_slots_after_it() -> None:
     assert judged(*(failed(at) for at in range(10))).good_slots == 0.9
 
 
+def test_what_failed_does_not_pass_for_served_in_the_slot_after_it() -> None:
+    """A tenth of the second slot's tokens never comes, whatever failed before."""
+    first = [failed(30.0, tokens=100) for _ in range(40)]
+    second = [*(served(62.0, tokens=100) for _ in range(18)), *(failed(62.0, tokens=100) for _ in range(2))]
+    assert judged(*first, *second, seconds=120.0).good_slots == 0.0
+
+
 def test_recovery_is_the_longest_time_without_a_good_slot() -> None:
     assert judged(failed(0), failed(200), failed(250)).recovery_seconds == 120.0
 

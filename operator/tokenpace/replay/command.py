@@ -147,6 +147,8 @@ def _sweep(
     processes: int,
     console: Console,
 ) -> Sweep:
+    if not names:
+        raise ReplayError(f"--scenario: {', '.join(HELD_OUT)}: nothing is tuned on it: name another too with --sweep")
     if ORACLE not in policies or OURS not in policies:
         raise ReplayError(f"--policy: must have {ORACLE} and {OURS} with --sweep: settings are compared with theirs")
     cases = [

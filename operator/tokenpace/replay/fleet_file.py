@@ -161,6 +161,8 @@ def _fleet(path: Path, deployment: Any, stated: Any) -> tuple[Fleet, Faults]:
     for field in ("variants", "replicas", "stock"):
         if unknown := [name for name in getattr(truth, field) if name not in named]:
             raise FleetFileError(f"truth.{field}.{unknown[0]}: is no variant; there are {', '.join(named)}")
+    if truth.replicas and not any(truth.replicas.values()):
+        raise FleetFileError("truth.replicas: at least one must serve at the start: not all autoscalers begin at none")
     fleet = Fleet(
         name=str((deployment.get("metadata") or {}).get("name", path.stem)),
         spec=spec,

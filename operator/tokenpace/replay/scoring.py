@@ -117,10 +117,10 @@ def _slots(outcome: Outcome, slo: SLO) -> list[Slot]:
     by_slot: list[list[ClientView]] = [[] for _ in range(count)]
     for request in outcome.requests:
         by_slot[_slot(request.at_seconds, count)].append(request)
-    wanted, late = _wanted_and_late(outcome.requests, slo, count)
+    wanted, late, carried = _wanted_and_late(outcome.requests, slo, count)
     return [
         Slot(
-            good=_is_served(wanted[slot], late[slot - 1] if slot else 0.0, late[slot], slo)
+            good=_is_served(wanted[slot], carried[slot - 1] if slot else 0.0, late[slot], slo)
             and _keeps_percentiles(requests, slo),
             attainment=_share(meets(request, slo) for request in requests),
         )
@@ -149,28 +149,31 @@ def _reaches(held: Iterable[bool], percentile: int) -> bool:
     return share is None or 100 * share >= percentile - 1e-9
 
 
-def _wanted_and_late(requests: Sequence[ClientView], slo: SLO, slots: int) -> tuple[list[float], list[float]]:
-    """Return, by slot, the tokens that clients wanted in it, and those that were late at its end.
+def _wanted_and_late(
+    requests: Sequence[ClientView], slo: SLO, slots: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Return, by slot, the tokens wanted in it, those late at its end, and those of them that are still waited for.
 
     A client wants its tokens evenly from the moment at which the first is promised, at the promised speed. What it
     gets sooner makes up for nothing that another one waits for. One whose request failed waits no longer than it would
     have taken: what never comes is not wanted for ever.
     """
-    wanted, late = [0.0] * slots, [0.0] * slots
+    wanted, late, carried = [0.0] * slots, [0.0] * slots, [0.0] * slots
     pace = slo.stream.tokens_per_second if slo.stream else math.inf
     patience = slo.time_to_first_token.milliseconds / 1000 if slo.time_to_first_token else 0.0
     for request in requests:
         due = request.at_seconds + patience
         due_whole = due + request.demanded_tokens / pace
-        settled, before = max(due_whole, request.ended_at_seconds or 0.0), 0.0
-        for slot in range(_slot(due, slots), _slot(settled, slots) + 1):
+        last, before = _slot(max(due_whole, request.ended_at_seconds or 0.0), slots), 0.0
+        for slot in range(_slot(due, slots), last + 1):
             now = (slot + 1) * SLOT_SECONDS
             by_then = _evenly(request.demanded_tokens, due, due_whole, now)
             got = _evenly(request.generated_tokens, request.first_token_at_seconds, request.ended_at_seconds, now)
             wanted[slot] += by_then - before
             late[slot] += max(by_then - got, 0.0)
+            carried[slot] += max(by_then - got, 0.0) if slot < last else 0.0
             before = by_then
-    return wanted, late
+    return wanted, late, carried
 
 
 def _slot(at_seconds: float, slots: int) -> int:
