@@ -79,13 +79,13 @@ def test_a_scenario_lasts_an_hour_at_most_and_its_faults_lie_within_it(scenario:
     stocks = (stock for spells in faults.stock.values() for stock in spells)
     moments = [*faults.failures, *(at for spell in (*faults.metrics_lost, *stocks) for at in spell[:2])]
     assert seconds <= 3600
-    assert all(0 < at < seconds for at in moments)
+    assert all(0 <= at < seconds for at in moments)
 
 
 @each_scenario
 def test_a_fleet_can_be_launched_and_starts_within_its_bounds(scenario: Scenario) -> None:
     spec = scenario.fleet.spec
-    assert runnable_variants(spec) == spec.variants
+    assert runnable_variants(spec) == spec.ladder
     assert [problem for variant in spec.variants for problem in problems(spec, variant)] == []
     assert set(scenario.fleet.variants) == {variant.name for variant in spec.variants}
     assert 0 < sum(scenario.fleet.replicas.values()) <= spec.scaling.max_replicas
@@ -104,7 +104,7 @@ def test_a_fleet_begins_large_enough_for_the_first_minutes(scenario: Scenario) -
     assert tokens_per_second(drawn(scenario.name), 0.0, 300.0) < capable
 
 
-def test_more_is_demanded_at_noon_than_the_best_variant_may_serve_and_less_than_another_can() -> None:
+def test_more_is_demanded_at_noon_than_the_chosen_variant_may_serve_and_less_than_another_can() -> None:
     (scenario,) = (one for one in scenarios() if one.name == "ladder")
     shape = Shape(1155, 211)
     most = scenario.fleet.spec.scaling.max_replicas

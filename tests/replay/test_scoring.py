@@ -132,7 +132,7 @@ def test_a_variant_without_a_price_leaves_the_cost_unknown() -> None:
     assert judged(pod_seconds={"another": 10.0}).cost is None
 
 
-def test_tokens_below_the_best_variant_are_told_and_weighed() -> None:
+def test_tokens_below_the_chosen_variant_are_told_and_weighed() -> None:
     found = judged(served(0, tokens=30), served(1, tokens=10, variant="awq"))
     assert (found.degraded_share, found.quality_weighted_tokens) == (0.25, pytest.approx(39.8))
 

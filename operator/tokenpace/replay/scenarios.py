@@ -252,19 +252,19 @@ def _ladders(lengths: Lengths, fleet: FleetOf) -> tuple[Scenario, ...]:
         _open(
             "ladder-cheapest",
             "Steady demand, cost before quality: any precision of at least 98 % will do.",
-            fleet("ladder", variants=LADDER, replicas=10, scaling={"preference": "Cost"}),
+            fleet("ladder", variants=LADDER[::-1], replicas=5, scaling={"preference": "Cost"}),
             tokens=steady(2000.0),
             lengths=lengths,
             seconds=2400.0,
         ),
         _open(
             "stockout",
-            "Demand grows while no node is left for more than five replicas in bf16, for half an hour.",
+            "Demand grows while there are nodes for no more than five replicas in bf16, for three quarters of an hour.",
             fleet("ladder", variants=LADDER, replicas=4),
             tokens=step(800.0, 2.5, at_seconds=900.0),
             lengths=lengths,
             seconds=3600.0,
-            faults=Faults(stock={"bf16": ((600.0, 2700.0, 5),)}),
+            faults=Faults(stock={"bf16": ((0.0, 2700.0, 5),)}),
         ),
     )
 

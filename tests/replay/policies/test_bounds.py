@@ -1,25 +1,32 @@
 import pytest
 from tests.replay.policies.views import fleet, variant
 
-from tokenpace.replay.policies.bounds import Bounds, alone, best_variant
+from tokenpace.replay.policies.bounds import Bounds, alone, chosen_variant
 
 
 def bounds_of(*variants: dict[str, object], **scaling: object) -> Bounds:
     spec = fleet(*variants, scaling=scaling).spec
-    return alone(spec, best_variant(spec))
+    return alone(spec, chosen_variant(spec))
 
 
 def test_one_workload_is_the_best_variant_in_use() -> None:
     spec = fleet(
         variant("small", quality="90"), variant("full", quality="100", maxReplicas=0), variant("half", quality="99")
     ).spec
-    assert best_variant(spec).name == "half"
+    assert chosen_variant(spec).name == "half"
 
 
 def test_a_spec_of_which_nothing_may_run_is_refused() -> None:
     spec = fleet(variant("full", maxReplicas=0)).spec
     with pytest.raises(ValueError, match=r"spec\.variants"):
-        best_variant(spec)
+        chosen_variant(spec)
+
+
+def test_where_cost_comes_first_the_owner_deploys_the_cheapest_tokens() -> None:
+    full = variant("full", hourlyCost="10", expected={"generationTokensPerSecond": 100})
+    half = variant("half", quality="98", hourlyCost="10", expected={"generationTokensPerSecond": 200})
+    spec = fleet(full, half, scaling={"preference": "Cost"}).spec
+    assert chosen_variant(spec).name == "half"
 
 
 def test_bounds_are_those_of_the_fleet_and_of_the_variant() -> None:

@@ -40,7 +40,7 @@ def test_a_target_at_the_peak_is_never_exceeded() -> None:
     assert made(TOKENS, setting=1.0).decide(seen) == {"full": 1}
 
 
-def test_only_the_best_variant_is_scaled() -> None:
+def test_only_the_chosen_variant_is_scaled() -> None:
     of = fleet(variant("full"), variant("half", quality="99"), truth={"full": speeds(), "half": speeds()})
     seen = view(60, pod("a", scrape(58, waiting=40)), pod("b", scrape(58, waiting=99), variant="half"))
     assert made(QUEUE, of).decide(seen) == {"full": 4}

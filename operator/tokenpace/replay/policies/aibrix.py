@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from tokenpace.replay.policies.bounds import Bounds, alone, best_variant
+from tokenpace.replay.policies.bounds import Bounds, alone, chosen_variant
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.signals import KvMemory, rounds
 from tokenpace.replay.traffic import Traffic
@@ -79,7 +79,7 @@ class AibrixPolicy:
 
 def on_memory(of_cooldown: Choice, fleet: Fleet, _: Traffic, share: float) -> AibrixPolicy:
     """Scale the best variant on the share of its KV memory in use."""
-    variant = best_variant(fleet.spec)
+    variant = chosen_variant(fleet.spec)
     memory = KvMemory(fleet.variants[variant.name].speeds)
     return AibrixPolicy(
         variant.name, memory.share, share, of_cooldown, alone(fleet.spec, variant), fleet.scrape_seconds

@@ -5,11 +5,12 @@ both. None starts from zero replicas, because only pods are measured here: witho
 request. That holds for tokenpace as well.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.spec import LLMDeploymentSpec, Preference
 from tokenpace.api.support import servable_variants
 from tokenpace.api.variant import Variant
 
@@ -28,8 +29,10 @@ class Bounds:
         return min(max(replicas, self.least), self.most)
 
 
-def best_variant(spec: LLMDeploymentSpec) -> Variant:
-    """Return the variant that an autoscaler of one workload is put in charge of: the best that may run.
+def chosen_variant(spec: LLMDeploymentSpec) -> Variant:
+    """Return the variant that an autoscaler of one workload is put in charge of, as its owner would choose it by hand.
+
+    That is the best that may run, or, where cost comes first, the one with the cheapest declared tokens.
 
     Raises:
         ValueError: no variant may run.
@@ -40,7 +43,12 @@ def best_variant(spec: LLMDeploymentSpec) -> Variant:
             "spec.variants: none may run: declare one with a supported engine, `maxReplicas` above 0 and a `quality` "
             "of at least `slo.minQuality`"
         )
-    return variants[0]
+    return min(variants, key=_cost_per_token) if spec.scaling.preference is Preference.COST else variants[0]
+
+
+def _cost_per_token(variant: Variant) -> float:
+    speed = variant.expected.generation_tokens_per_second
+    return float(hourly_cost(variant)) / speed if speed else math.inf
 
 
 def alone(spec: LLMDeploymentSpec, variant: Variant) -> Bounds:

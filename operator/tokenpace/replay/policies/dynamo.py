@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from tokenpace.replay.policies.bounds import Bounds, alone, best_variant
+from tokenpace.replay.policies.bounds import Bounds, alone, chosen_variant
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.profile import Profile
 from tokenpace.replay.policies.signals import is_ready, pods_of, series_of
@@ -132,7 +132,7 @@ def forecast(fleet: Fleet, _: Traffic, share_of_target: float) -> DynamoPolicy:
 
 
 def _policy(fleet: Fleet, share_of_target: float, predictor: Predictor) -> DynamoPolicy:
-    variant, stream = best_variant(fleet.spec), fleet.spec.slo.stream
+    variant, stream = chosen_variant(fleet.spec), fleet.spec.slo.stream
     target = DEFAULT_INTER_TOKEN_SECONDS if stream is None else 1 / stream.tokens_per_second
     return DynamoPolicy(
         variant.name,

@@ -6,7 +6,7 @@ Pods that Prometheus knows nothing of count against a change; without any value 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tokenpace.replay.policies.bounds import alone, best_variant
+from tokenpace.replay.policies.bounds import alone, chosen_variant
 from tokenpace.replay.policies.horizontal import SYNC_SECONDS, HorizontalScaler, per_pod_replicas
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.profile import Profile
@@ -63,7 +63,7 @@ def on_tokens(fleet: Fleet, _: Traffic, share_of_peak: float) -> PodMetricPolicy
     with the requests that the service's owner declares. One number for all fleets would say nothing: they differ in
     speed by orders of magnitude.
     """
-    speeds, traffic = fleet.variants[best_variant(fleet.spec).name].speeds, fleet.spec.traffic
+    speeds, traffic = fleet.variants[chosen_variant(fleet.spec).name].speeds, fleet.spec.traffic
     profile = Profile(speeds, float(traffic.prompt_tokens), float(traffic.generated_tokens))
 
     def generated(pod: PodView, view: View) -> float | None:
@@ -73,7 +73,7 @@ def on_tokens(fleet: Fleet, _: Traffic, share_of_peak: float) -> PodMetricPolicy
 
 
 def _policy(fleet: Fleet, metric: PodMetric, target: float) -> PodMetricPolicy:
-    variant = best_variant(fleet.spec)
+    variant = chosen_variant(fleet.spec)
     return PodMetricPolicy(variant.name, metric, target, HorizontalScaler(alone(fleet.spec, variant)))
 
 

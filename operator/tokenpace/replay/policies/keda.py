@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tokenpace.replay.policies.bounds import Bounds, alone, best_variant
+from tokenpace.replay.policies.bounds import Bounds, alone, chosen_variant
 from tokenpace.replay.policies.horizontal import (
     SYNC_SECONDS,
     Direction,
@@ -91,7 +91,7 @@ def production_stack(fleet: Fleet, _: Traffic, multiple: float) -> KedaPolicy:
 
     Up one pod a minute at once, down one pod a minute after five. It never goes to zero: see `bounds`.
     """
-    variant = best_variant(fleet.spec)
+    variant = chosen_variant(fleet.spec)
 
     def triggers(view: View) -> tuple[Trigger, ...]:
         return (
@@ -109,7 +109,7 @@ def kaito(fleet: Fleet, _: Traffic, waiting_per_pod: float) -> KedaPolicy:
 
     Its scaler asks the pods itself; here it loses sight with Prometheus as all do, which holds.
     """
-    variant = best_variant(fleet.spec)
+    variant = chosen_variant(fleet.spec)
 
     def triggers(view: View) -> tuple[Trigger, ...]:
         return (Trigger(_gauges(view, variant.name, "waiting", fleet.scrape_seconds), waiting_per_pod),)

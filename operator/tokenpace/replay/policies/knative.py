@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tokenpace.replay.policies.bounds import Bounds, alone, best_variant
+from tokenpace.replay.policies.bounds import Bounds, alone, chosen_variant
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.signals import is_ready, pods_of, total_in_flight
 from tokenpace.replay.traffic import Traffic
@@ -77,7 +77,7 @@ class KnativePolicy:
 
 def on_concurrency(fleet: Fleet, _: Traffic, in_flight_per_pod: float) -> KnativePolicy:
     """Scale the best variant on requests in flight."""
-    variant = best_variant(fleet.spec)
+    variant = chosen_variant(fleet.spec)
     return KnativePolicy(variant.name, in_flight_per_pod, alone(fleet.spec, variant), fleet.scrape_seconds)
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tokenpace.replay.policies.bounds import Bounds, alone, best_variant
+from tokenpace.replay.policies.bounds import Bounds, alone, chosen_variant
 from tokenpace.replay.policies.policy import PolicyKind
 from tokenpace.replay.policies.signals import total_in_flight
 from tokenpace.replay.traffic import Traffic
@@ -60,7 +60,7 @@ class RayServePolicy:
 
 def on_ongoing_requests(fleet: Fleet, _: Traffic, ongoing_per_replica: float) -> RayServePolicy:
     """Scale the best variant on requests in flight."""
-    variant = best_variant(fleet.spec)
+    variant = chosen_variant(fleet.spec)
     return RayServePolicy(variant.name, ongoing_per_replica, alone(fleet.spec, variant), fleet.scrape_seconds)
 
 
