@@ -13,7 +13,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
 LEVELS := not prometheus and not apiserver and not e2e
 
-.PHONY: help check test e2e demo soak lint unit coverage integration benchmark crd
+.PHONY: help check test e2e demo soak replay lint unit coverage integration benchmark crd
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -54,16 +54,24 @@ e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo
 
-soak: .venv/.synced tools cluster images ## Long runs: new examples for properties, predicted beside measured capacity, many switches
+soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted and simulated beside measured, many switches
 	HYPOTHESIS_PROFILE=explore $(RUN) pytest -n 2 -m "$(LEVELS)"
 	$(RUN) python -m e2e.capacity q8
 	$(RUN) python -m e2e.capacity q4
+	$(RUN) python -m e2e.simulated
 	$(RUN) python -m e2e.switches --serving llama-cpp
 	$(RUN) python -m e2e.switches --serving tgi
 
-benchmark: .venv/.synced ## Figures for docs/benchmarks.md
+# Recorded requests: https://github.com/Azure/AzurePublicDataset, data/AzureLLMInferenceTrace_conv.csv
+TRACE ?= ../shared/traces/azure-llm-2023-conv.csv
+
+replay: .venv/.synced ## The planner beside the other autoscalers and an oracle, as a page under .tools/replay
+	$(RUN) tokenpace replay $(if $(wildcard $(TRACE)),--trace $(TRACE)) --processes 2 --out .tools/replay
+
+benchmark: .venv/.synced ## Figures for docs/benchmarks.md; TRACE is a recording for the replay's
 	$(RUN) python -m benchmarks.mirror
 	$(RUN) python -m benchmarks.planning
+	$(RUN) python -m benchmarks.replay $(TRACE)
 
 crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart, and the reference of its fields
 	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml
