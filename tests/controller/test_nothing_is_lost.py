@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,8 @@ START_SECONDS = 20.0
 MOST = 4
 SURGE = 1
 POD_TOKENS_PER_SECOND = 30
+SLOTS, QUEUE = 4.0, 20.0
+"""Requests that a pod works on and has waiting while more is asked of it than it can do."""
 EXPLORES = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
 
 
@@ -105,8 +108,11 @@ class SimulatedCluster(FakeMirrors):
     async def sample(self, _: object) -> MetricsAnswer:
         """Answer as Prometheus: clients spread evenly over the pods that serve."""
         ready = [name for name, pod in self.pods.items() if is_ready(pod)]
-        each = min(self.tokens_per_second / max(1, len(ready)), POD_TOKENS_PER_SECOND)
-        sample = Live(reading(each)) if each else Idle(reading(0.0))
+        asked = self.tokens_per_second / max(1, len(ready))
+        seen = reading(min(asked, POD_TOKENS_PER_SECOND))
+        if asked > POD_TOKENS_PER_SECOND:
+            seen = replace(seen, running_streams=SLOTS, waiting_requests=QUEUE)
+        sample = Live(seen) if asked else Idle(seen)
         return MetricsAnswer(samples={("shop", name): sample for name in ready}, problems={})
 
 
