@@ -53,7 +53,14 @@ class Scene:
         return difference(self.resource, desired_objects(self.resource, spec, pins), observed, fleet)
 
     async def tick(self, **fleet: int) -> tuple[Outcome, ...]:
-        return await execute(await self.actions(**fleet), self.client, Always())
+        """Return the last outcome of each action. What Kubernetes' own controllers were faster at is tried again."""
+        last: dict[str, Outcome] = {}
+        async with asyncio.timeout(30):
+            while True:
+                outcomes = await execute(await self.actions(**fleet), self.client, Always())
+                last |= {str(one.action): one for one in outcomes}
+                if all(one.result is not Result.CONFLICT for one in outcomes):
+                    return tuple(last.values())
 
     async def settle(self, **fleet: int) -> None:
         """Tick until nothing is left to do; a conflict with Kubernetes' own controllers is settled by the next tick."""

@@ -74,7 +74,7 @@ async def test_with_the_charts_rights_it_is_read_with_its_pods_and_resized(
     outcomes = await execute(targets.actions({"today": 0}), operator, Always())
     assert refused(outcomes) == []
     assert kubectl("get", name, "--output=jsonpath={.spec.replicas}") == "0"
-    assert (await read(operator, namespace, variant)).replicas == {"today": 0}
+    assert (await read(operator, namespace, variant)).found["today"].replicas == 0
 
 
 async def test_of_what_we_write_only_the_size_is_ours(client: ApiClient, namespace: str, theirs: Any) -> None:
