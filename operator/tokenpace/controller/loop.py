@@ -6,14 +6,11 @@ observe (a constant number of queries) -> estimate and plan (pure) -> act (actio
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 
-from tokenpace.api.names import PAUSED_ANNOTATION
-from tokenpace.api.reasons import ProgressingReason, ReadyReason
-from tokenpace.api.scaling import Mode
+from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.api.variant import EngineType
@@ -29,6 +26,7 @@ from tokenpace.controller.events import Happening, scalings, switching, turns
 from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.observe import observe
+from tokenpace.controller.readable import Readable, readable_status
 from tokenpace.controller.recollection import keep, recall
 from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
@@ -53,30 +51,6 @@ _PATIENCE_SECONDS = 60.0
 """How long an existing workload may be unreadable before that is told: its size stays meanwhile in any case."""
 _SHORTEST_PAUSE_SECONDS = 0.5
 """Least time between two ticks, however often the loop is woken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """A resource whose spec can be run, with what is remembered of it."""
-
-    resource: dict[str, Any]
-    declared: LLMDeploymentSpec
-    spec: LLMDeploymentSpec
-    status: LLMDeploymentStatus
-    memory: Memory
-
-    @property
-    def uid(self) -> str:
-        """The API server's identity of the resource: a namesake that comes later is another one."""
-        uid: str = self.resource["metadata"]["uid"]
-        return uid
-
-    @property
-    def hands_off(self) -> ProgressingReason | None:
-        """Why nothing may be changed: the paused annotation, or a mode that only looks; None where it may."""
-        if self.resource["metadata"].get("annotations", {}).get(PAUSED_ANNOTATION) == "true":
-            return ProgressingReason.PAUSED
-        return ProgressingReason.ADVISORY if self.declared.scaling.mode is Mode.ADVISORY else None
 
 
 class Loop:
@@ -214,7 +188,7 @@ class Loop:
 
     def _read(self, resource: dict[str, Any]) -> Readable | Exception:
         """Return the resource with its spec, or why it cannot be run."""
-        uid, status = resource["metadata"]["uid"], _status_of(resource)
+        uid, status = resource["metadata"]["uid"], readable_status(resource)
         try:
             declared = parse_spec(resource)
             launched = pins_of(self.mirrors.holdings(resource).deployments)
@@ -241,7 +215,7 @@ class Loop:
         return None
 
     async def _report_unserved(self, resource: dict[str, Any], why: Refusal) -> None:
-        metadata, previous, now = resource["metadata"], _status_of(resource), self._wall_clock()
+        metadata, previous, now = resource["metadata"], readable_status(resource), self._wall_clock()
         status = unserved_status(metadata["name"], metadata["generation"], why, previous, now)
         await self._reporter.report(resource, status, turns(previous, status), now)
 
@@ -387,14 +361,6 @@ def _engines_of(spec: LLMDeploymentSpec) -> frozenset[EngineType]:
     return frozenset(
         engine for variant in spec.variants if (engine := variant.engine.type if variant.engine else variant.metrics)
     )
-
-
-def _status_of(resource: Mapping[str, Any]) -> LLMDeploymentStatus:
-    """Return the status as it is; one that this version cannot read counts as none, and is written anew."""
-    try:
-        return LLMDeploymentStatus.model_validate(resource.get("status", {}))
-    except ValueError:
-        return LLMDeploymentStatus()
 
 
 def _keep_only(remembered: MutableMapping[str, Any], uids: Collection[str]) -> None:

@@ -1,0 +1,44 @@
+"""What of a resource can be read: a spec that this version can run, and the status that an operator left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tokenpace.api.names import PAUSED_ANNOTATION
+from tokenpace.api.reasons import ProgressingReason
+from tokenpace.api.scaling import Mode
+from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import LLMDeploymentStatus
+from tokenpace.planning.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A resource whose spec can be run, with what is remembered of it."""
+
+    resource: dict[str, Any]
+    declared: LLMDeploymentSpec
+    spec: LLMDeploymentSpec
+    status: LLMDeploymentStatus
+    memory: Memory
+
+    @property
+    def uid(self) -> str:
+        """The API server's identity of the resource: a namesake that comes later is another one."""
+        uid: str = self.resource["metadata"]["uid"]
+        return uid
+
+    @property
+    def hands_off(self) -> ProgressingReason | None:
+        """Why nothing may be changed: the paused annotation, or a mode that only looks; None where it may."""
+        if self.resource["metadata"].get("annotations", {}).get(PAUSED_ANNOTATION) == "true":
+            return ProgressingReason.PAUSED
+        return ProgressingReason.ADVISORY if self.declared.scaling.mode is Mode.ADVISORY else None
+
+
+def readable_status(resource: Mapping[str, Any]) -> LLMDeploymentStatus:
+    """Return the status as it is; one that this version cannot read counts as none, and is written anew."""
+    try:
+        return LLMDeploymentStatus.model_validate(resource.get("status", {}))
+    except ValueError:
+        return LLMDeploymentStatus()
