@@ -7,34 +7,23 @@ Exits with 1 if one takes longer than its limit.
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from tokenpace.replay.llama_fleet import llama_fleet
 from tokenpace.replay.outcome import Outcome
-from tokenpace.replay.policies.policy import Policy
+from tokenpace.replay.policies.policy import Policy, Unchanging
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.scenarios import replay_of
 from tokenpace.replay.simulate import simulate
 from tokenpace.replay.speeds import LLAMA2_70B_ON_4_H100
 from tokenpace.replay.traces import read_trace
 from tokenpace.replay.truth import Fleet, Prefill, Scenario
-from tokenpace.replay.view import View
 
 LIMIT_SECONDS = 5.0
 """Of the simulator alone, and of a policy that it simulates."""
 PODS = 12
-
-
-class Unchanging:
-    """A policy that looks, and leaves everything as it is."""
-
-    interval_seconds = 10.0
-
-    def decide(self, _: View, /) -> Mapping[str, int]:
-        """Return nothing."""
-        return {}
 
 
 def with_prefill(fleet: Fleet, prefill: Prefill) -> Fleet:

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from e2e.clients_view import ClientsView, served_when_full
-from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
-from e2e.kubectl import TOOLS, Kubectl
-from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
+from e2e.installation import laboratory
+from e2e.kubectl import TOOLS
+from e2e.llmdeployment import SLOTS, START_SECONDS, LLMDeployment, manifest
 from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS, Load, start_load
 from e2e.recording import Recording, recording
 from e2e.waiting import until
-from tokenpace.planning.balance import Costs, Shape, pod_load
+from tokenpace.planning.balance import Shape, pod_load
 
 RUNS = 5
 SATURATION = 1.6
@@ -70,11 +70,8 @@ def offered(resource: LLMDeployment, name: str, tokens_per_second: float, second
 
 def saturated_tokens_per_second(resource: LLMDeployment) -> float:
     """Return what the status says a replica can do with every slot taken."""
-    (variant,) = resource.status()["variants"]
-    learned = variant["learned"]
-    costs = Costs(*(learned[f"{cost}Nanoseconds"] / 1e9 for cost in ("step", "generatedToken", "promptToken")))
-    slots = manifest("chat")["spec"]["variants"][0]["expected"]["atStreams"]
-    return pod_load(costs, Shape(PROMPT_TOKENS, GENERATED_TOKENS), slots, slots).tokens_per_second
+    shape = Shape(PROMPT_TOKENS, GENERATED_TOKENS)
+    return pod_load(resource.learned_costs(), shape, SLOTS, SLOTS).tokens_per_second
 
 
 def table(runs: Sequence[Run]) -> Table:
@@ -98,11 +95,8 @@ def main() -> None:
     parser.add_argument("variant", help="of the demo's manifest")
     parser.add_argument("--runs", type=int, default=RUNS)
     flags = parser.parse_args()
-    kubectl, console = Kubectl(), Console(width=110)
-    require_cluster(kubectl)
-    install_prometheus(kubectl)
-    operator = install_operator(kubectl)
-    with throwaway_namespace(kubectl, "capacity") as namespace:
+    console = Console(width=110)
+    with laboratory("capacity") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
         resource.kubectl.apply(manifest("chat", variants=(flags.variant,), scaling={"mode": "Manual"}))
         resource.until_condition("Ready", "True", seconds=START_SECONDS)

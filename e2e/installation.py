@@ -64,6 +64,17 @@ def install_operator(kubectl: Kubectl, *, image: str | None = None) -> RunningOp
 
 
 @contextmanager
+def laboratory(purpose: str) -> Iterator[tuple[Kubectl, RunningOperator]]:
+    """Install Prometheus and the operator, and give a throwaway namespace: what every measurement begins with."""
+    kubectl = Kubectl()
+    require_cluster(kubectl)
+    install_prometheus(kubectl)
+    operator = install_operator(kubectl)
+    with throwaway_namespace(kubectl, purpose) as namespace:
+        yield namespace, operator
+
+
+@contextmanager
 def throwaway_namespace(kubectl: Kubectl, purpose: str) -> Iterator[Kubectl]:
     """Give a namespace of its own; at the end it goes with all it holds, and nobody waits for that."""
     name = f"{purpose}-{uuid4().hex[:6]}"

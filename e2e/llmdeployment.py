@@ -10,12 +10,16 @@ import yaml
 
 from e2e.kubectl import Kubectl, Manifest
 from e2e.waiting import until
+from tokenpace.planning.balance import Costs
 
 MANIFEST = Path(__file__).parent / "demo" / "llmdeployment.yaml"
 """What the demo applies; the tests change only what their promise is about."""
 
 TGI_MANIFEST = Path(__file__).parent / "tgi" / "llmdeployment.yaml"
 """The same, served through TGI's API and metrics."""
+
+SLOTS: int = yaml.safe_load(MANIFEST.read_text())["spec"]["variants"][0]["expected"]["atStreams"]
+"""Requests that a pod of these manifests works on at a time."""
 
 START_SECONDS = 120
 """Longest wait for a pod of this model; measured 8 to 25 s, depending on what else the two cores do."""
@@ -98,6 +102,11 @@ class LLMDeployment:
         variants = self.status().get("variants", [{}])
         source: str | None = variants[0].get("source")
         return source
+
+    def learned_costs(self) -> Costs:
+        """Return what the operator has learned of its first variant's engine."""
+        learned = self.status()["variants"][0]["learned"]
+        return Costs(*(learned[f"{cost}Nanoseconds"] / 1e9 for cost in ("step", "generatedToken", "promptToken")))
 
     def wanted_replicas(self) -> int:
         """Return the replicas that its workloads ask for, in the cluster's own words and not in the status's."""

@@ -7,7 +7,7 @@ moments at which requests came. Loads alternate, so that a machine that gets slo
 import argparse
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -15,17 +15,18 @@ from typing import Self
 from rich.console import Console
 from rich.table import Table
 
-from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
-from e2e.kubectl import TOOLS, Kubectl
-from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
+from e2e.installation import laboratory
+from e2e.kubectl import TOOLS
+from e2e.llmdeployment import SLOTS, START_SECONDS, LLMDeployment, manifest
 from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS, Line, moment, start_load
 from e2e.recording import recording
 from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.planning.balance import Costs
 from tokenpace.replay.outcome import ClientView
+from tokenpace.replay.policies.policy import Unchanging
 from tokenpace.replay.simulate import simulate
 from tokenpace.replay.traffic import Request, Traffic
 from tokenpace.replay.truth import Fleet, Prefill, Scenario, Speeds, VariantTruth
-from tokenpace.replay.view import View
 
 RUNS = 6
 REPLICAS = 2
@@ -64,16 +65,6 @@ class Seen:
         )
 
 
-class Held:
-    """A policy that leaves everything as it is."""
-
-    interval_seconds = 10.0
-
-    def decide(self, _view: View, /) -> Mapping[str, int]:
-        """Return no change."""
-        return {}
-
-
 def arrivals(streams: Sequence[Line], begun_at: datetime) -> list[float]:
     """Return when each stream arrived, in seconds since the load began."""
     return sorted(
@@ -84,18 +75,17 @@ def arrivals(streams: Sequence[Line], begun_at: datetime) -> list[float]:
     )
 
 
-def speeds(learned: Mapping[str, int], slots: int) -> Speeds:
+def speeds(costs: Costs) -> Speeds:
     """Return the engine that has these costs.
 
     The batch that reads a prompt takes the streams that run along and makes the prompt's own first token
     (docs/decisions/0024): a prompt adds that token to a step, and alone it is a step of its own.
     """
-    step, token, prompt = (learned[f"{cost}Nanoseconds"] / 1e9 for cost in ("step", "generatedToken", "promptToken"))
-    added = token + prompt * PROMPT_TOKENS
+    added = costs.token_seconds + costs.prompt_token_seconds * PROMPT_TOKENS
     return Speeds(
-        step_seconds=tuple(step + token * streams for streams in range(1, slots + 1)),
+        step_seconds=tuple(costs.step_seconds + costs.token_seconds * streams for streams in range(1, SLOTS + 1)),
         prompt_token_seconds=added / PROMPT_TOKENS,
-        shortest_prompt_seconds=step + added,
+        shortest_prompt_seconds=costs.step_seconds + added,
         prefill=Prefill.CHUNKED,
     )
 
@@ -111,7 +101,7 @@ def simulated(resource: LLMDeployment, engine: Speeds, arrived: Sequence[float],
         replicas={"q8": REPLICAS},
     )
     scenario = Scenario(name="kind", about="Two pods on kind.", fleet=fleet, traffic=lambda _: traffic)
-    answers = simulate(scenario, Held(), seed=seed, name="held", setting=0.0).requests
+    answers = simulate(scenario, Unchanging(), seed=seed, name="held", setting=0.0).requests
     return Seen.of([_first_token(one) for one in answers], [_stream(one) for one in answers], RUN_SECONDS)
 
 
@@ -142,9 +132,7 @@ def measured(resource: LLMDeployment, name: str, tokens_per_second: float, secon
 
 def compared(resource: LLMDeployment, number: int, tokens_per_second: float) -> tuple[Seen, Seen]:
     """Measure one run and simulate it."""
-    engine = speeds(
-        resource.status()["variants"][0]["learned"], manifest("chat")["spec"]["variants"][0]["expected"]["atStreams"]
-    )
+    engine = speeds(resource.learned_costs())
     seen, arrived = measured(resource, f"run-{number}", tokens_per_second, RUN_SECONDS)
     lucks = [simulated(resource, engine, arrived, seed) for seed in range(LUCKS)]
     likely = Seen(
@@ -178,11 +166,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m e2e.simulated", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
     flags = parser.parse_args()
-    kubectl, console = Kubectl(), Console(width=110)
-    require_cluster(kubectl)
-    install_prometheus(kubectl)
-    operator = install_operator(kubectl)
-    with throwaway_namespace(kubectl, "simulated") as namespace:
+    console = Console(width=110)
+    with laboratory("simulated") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
         wish = manifest("chat", scaling={"mode": "Manual", "maxReplicas": REPLICAS})
         wish["spec"]["replicas"] = REPLICAS

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
-from e2e.kubectl import Kubectl
+from e2e.installation import laboratory
 from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.story import told
@@ -28,11 +27,8 @@ def main() -> None:
     parser.add_argument("--switches", type=int, default=SWITCHES)
     parser.add_argument("--serving", choices=FILES, default="llama-cpp")
     flags = parser.parse_args()
-    kubectl, console = Kubectl(), Console(width=110)
-    require_cluster(kubectl)
-    install_prometheus(kubectl)
-    operator = install_operator(kubectl)
-    with throwaway_namespace(kubectl, "switches") as namespace:
+    console = Console(width=110)
+    with laboratory("switches") as (namespace, operator):
         switch_and_tell(LLMDeployment(namespace, "chat"), operator, console, flags)
 
 

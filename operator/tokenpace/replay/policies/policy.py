@@ -19,6 +19,16 @@ class Policy(Protocol):
         """Return the replicas that each variant's workload shall ask for. A variant left out stays as it is."""
 
 
+class Unchanging:
+    """A policy that looks, and leaves everything as it is: what is measured then is the fleet alone."""
+
+    interval_seconds = 10.0
+
+    def decide(self, _: View, /) -> Mapping[str, int]:
+        """Return no change."""
+        return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyKind:
     """One autoscaler of the comparison, and how it is set."""
