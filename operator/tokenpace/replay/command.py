@@ -77,14 +77,7 @@ def replay(
     if sweep:
         found = _sweep(training, policies, training_seeds, source=source, processes=processes, console=console)
         settled = _tuned(found[None])
-    cases = [
-        Case(name, seed, chosen, setting)
-        for name in names
-        for seed in seeds
-        for chosen in policies
-        for setting in dict.fromkeys((POLICIES[chosen].default, settled.get(chosen, POLICIES[chosen].default)))
-    ]
-    replayed = _replayed(cases, source, processes, console, "replaying")
+    replayed = _replayed(_reported(names, seeds, policies, settled), source, processes, console, "replaying")
     report = build(
         replayed,
         chosen_scenarios,
@@ -167,6 +160,19 @@ def _tuned(found: Mapping[str, Sequence[Mark]]) -> dict[str, float]:
     if ours is None:
         return {}
     return {name: tuned(marks, ours.attainment) for name, marks in found.items() if name not in (OURS, *MARKS)}
+
+
+def _reported(
+    names: Collection[str], seeds: Collection[int], policies: Collection[str], settled: Mapping[str, float]
+) -> list[Case]:
+    """Return every policy as it is shipped, and where another setting suits it better, with that as well."""
+    return [
+        Case(name, seed, chosen, setting)
+        for name in names
+        for seed in seeds
+        for chosen in policies
+        for setting in dict.fromkeys((POLICIES[chosen].default, settled.get(chosen, POLICIES[chosen].default)))
+    ]
 
 
 def _replayed(

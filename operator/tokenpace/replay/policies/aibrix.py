@@ -78,7 +78,7 @@ class AibrixPolicy:
 
 
 def on_memory(of_cooldown: Choice, fleet: Fleet, _: Traffic, share: float) -> AibrixPolicy:
-    """Scale the best variant on the share of its KV memory in use."""
+    """Scale the chosen variant on the share of its KV memory in use."""
     variant = chosen_variant(fleet.spec)
     memory = KvMemory(fleet.variants[variant.name].speeds)
     return AibrixPolicy(

@@ -73,7 +73,7 @@ def scaled_object(bounds: Bounds, up: Direction, down: Direction) -> ScaledObjec
 
 @dataclass(slots=True)
 class KedaPolicy:
-    """A ScaledObject on the best variant's workload."""
+    """A ScaledObject on the chosen variant's workload."""
 
     variant: str
     triggers: Callable[[View], Sequence[Trigger]]

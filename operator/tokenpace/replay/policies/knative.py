@@ -76,7 +76,7 @@ class KnativePolicy:
 
 
 def on_concurrency(fleet: Fleet, _: Traffic, in_flight_per_pod: float) -> KnativePolicy:
-    """Scale the best variant on requests in flight."""
+    """Scale the chosen variant on requests in flight."""
     variant = chosen_variant(fleet.spec)
     return KnativePolicy(variant.name, in_flight_per_pod, alone(fleet.spec, variant), fleet.scrape_seconds)
 

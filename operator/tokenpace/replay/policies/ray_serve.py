@@ -59,7 +59,7 @@ class RayServePolicy:
 
 
 def on_ongoing_requests(fleet: Fleet, _: Traffic, ongoing_per_replica: float) -> RayServePolicy:
-    """Scale the best variant on requests in flight."""
+    """Scale the chosen variant on requests in flight."""
     variant = chosen_variant(fleet.spec)
     return RayServePolicy(variant.name, ongoing_per_replica, alone(fleet.spec, variant), fleet.scrape_seconds)
 
