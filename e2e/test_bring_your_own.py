@@ -10,7 +10,12 @@ from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.waiting import throughout, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures("operator")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(180),
+    pytest.mark.usefixtures("operator"),
+    pytest.mark.xdist_group("bring your own"),
+]
 
 TARGET = "theirs"
 """Prometheus of the test cluster is told to scrape pods with the label `app` of this value."""

@@ -40,7 +40,10 @@ TGI = Way("tgi", TGI_MANIFEST, keep_alive=32)
 """Kept connections only here: llama.cpp's server closes each of its own."""
 
 
-@pytest.fixture(scope="module", params=[LLAMA_CPP, TGI], ids=lambda way: way.name)
+EACH_WAY = [pytest.param(way, id=way.name, marks=pytest.mark.xdist_group(way.name)) for way in (LLAMA_CPP, TGI)]
+
+
+@pytest.fixture(scope="module", params=EACH_WAY)
 def story(request: pytest.FixtureRequest, operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
     way: Way = request.param
     declared = manifest(way.name, file=way.file, variants=(BEST, FAST), scaling={"maxReplicas": MOST_REPLICAS})

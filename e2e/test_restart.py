@@ -11,7 +11,12 @@ from e2e.llmdeployment import LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.disruptive,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("the operator is taken away"),
+]
 
 KILLS = 10
 REPLICAS = 2
