@@ -10,12 +10,7 @@ from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.waiting import throughout, until
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(180),
-    pytest.mark.usefixtures("operator"),
-    pytest.mark.xdist_group("bring your own"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures("operator")]
 
 TARGET = "theirs"
 """Prometheus of the test cluster is told to scrape pods with the label `app` of this value."""

@@ -16,12 +16,7 @@ from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import seconds_since, throughout, until
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(660),
-    pytest.mark.usefixtures("unbroken"),
-    pytest.mark.xdist_group("demand"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(660), pytest.mark.usefixtures("unbroken")]
 
 MOST_REPLICAS, PROMISED = 8, 50
 BASE = 0.6

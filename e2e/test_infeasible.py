@@ -7,12 +7,7 @@ import pytest
 from e2e.kubectl import Kubectl
 from e2e.llmdeployment import LLMDeployment, manifest
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(180),
-    pytest.mark.usefixtures("operator"),
-    pytest.mark.xdist_group("infeasible"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures("operator")]
 
 WANTED_STREAM_TOKENS_PER_SECOND = 500
 

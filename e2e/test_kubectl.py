@@ -5,12 +5,7 @@ import pytest
 from e2e.kubectl import Kubectl, KubectlError
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(300),
-    pytest.mark.usefixtures("operator"),
-    pytest.mark.xdist_group("kubectl"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.usefixtures("operator")]
 
 MANUAL = {"mode": "Manual"}
 

@@ -12,13 +12,7 @@ from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import seconds_since, throughout, until
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.disruptive,
-    pytest.mark.timeout(480),
-    pytest.mark.usefixtures("unbroken"),
-    pytest.mark.xdist_group("prometheus is taken away"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.disruptive, pytest.mark.timeout(480), pytest.mark.usefixtures("unbroken")]
 
 LITTLE, MUCH = 0.6, 1.8
 """Replicas' worth of load: what lasts through the story, and what comes and goes on top of it."""

@@ -8,12 +8,7 @@ from e2e.kubectl import Kubectl, Manifest
 from e2e.llmdeployment import LLMDeployment, manifest
 from e2e.waiting import throughout, until
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(180),
-    pytest.mark.usefixtures("operator"),
-    pytest.mark.xdist_group("ownership"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures("operator")]
 
 OWNED = "deployments,replicasets,pods,services,poddisruptionbudgets"
 

@@ -11,12 +11,7 @@ from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import until
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(600),
-    pytest.mark.usefixtures("unbroken"),
-    pytest.mark.xdist_group("switch"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("unbroken")]
 
 VARIANT = "q8"
 LOAD = 0.5
