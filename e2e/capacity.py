@@ -16,11 +16,11 @@ from rich.table import Table
 from e2e.clients_view import ClientsView, served_when_full
 from e2e.installation import laboratory
 from e2e.kubectl import TOOLS
-from e2e.llmdeployment import SLOTS, START_SECONDS, LLMDeployment, manifest
-from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS, Load, start_load
+from e2e.llmdeployment import SERVINGS, SLOTS, START_SECONDS, LLMDeployment, manifest
+from e2e.load_pod import SHAPE, Load, start_load
 from e2e.recording import Recording, recording
 from e2e.waiting import until
-from tokenpace.planning.balance import Shape, pod_load
+from tokenpace.planning.balance import pod_load
 
 RUNS = 5
 SATURATION = 1.6
@@ -70,8 +70,7 @@ def offered(resource: LLMDeployment, name: str, tokens_per_second: float, second
 
 def saturated_tokens_per_second(resource: LLMDeployment) -> float:
     """Return what the status says a replica can do with every slot taken."""
-    shape = Shape(PROMPT_TOKENS, GENERATED_TOKENS)
-    return pod_load(resource.learned_costs(), shape, SLOTS, SLOTS).tokens_per_second
+    return pod_load(resource.learned_costs(), SHAPE, SLOTS, SLOTS).tokens_per_second
 
 
 def table(runs: Sequence[Run]) -> Table:
@@ -93,12 +92,14 @@ def main() -> None:
     """Measure one replica several times and print what was found."""
     parser = argparse.ArgumentParser(prog="python -m e2e.capacity", description=__doc__)
     parser.add_argument("variant", help="of the demo's manifest")
+    parser.add_argument("--serving", choices=SERVINGS, default="llama-cpp")
     parser.add_argument("--runs", type=int, default=RUNS)
     flags = parser.parse_args()
     console = Console(width=110)
     with laboratory("capacity") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
-        resource.kubectl.apply(manifest("chat", variants=(flags.variant,), scaling={"mode": "Manual"}))
+        file = SERVINGS[flags.serving]
+        resource.kubectl.apply(manifest("chat", file=file, variants=(flags.variant,), scaling={"mode": "Manual"}))
         resource.until_condition("Ready", "True", seconds=START_SECONDS)
         runs: list[Run] = []
         with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:

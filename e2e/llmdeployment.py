@@ -18,6 +18,8 @@ MANIFEST = Path(__file__).parent / "demo" / "llmdeployment.yaml"
 TGI_MANIFEST = Path(__file__).parent / "tgi" / "llmdeployment.yaml"
 """The same, served through TGI's API and metrics."""
 
+SERVINGS = {"llama-cpp": MANIFEST, "tgi": TGI_MANIFEST}
+
 SLOTS: int = yaml.safe_load(MANIFEST.read_text())["spec"]["variants"][0]["expected"]["atStreams"]
 """Requests that a pod of these manifests works on at a time."""
 

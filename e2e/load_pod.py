@@ -10,12 +10,12 @@ from typing import Any
 from e2e.images import built_image
 from e2e.kubectl import TOOLS, Kubectl, Manifest
 from e2e.waiting import until
+from tokenpace.planning.balance import Shape
 
 Line = dict[str, Any]
 
-PROMPT_TOKENS = 4
-GENERATED_TOKENS = 8
-"""The shape that the manifest declares. Short, because demand is counted in requests: a pod of an eighth of a CPU
+SHAPE = Shape(4, 8)
+"""Of the requests that the manifest declares. Short, because demand is counted in requests: a pod of an eighth of a CPU
 serves about one of these in a second, and how surely a rate is known goes with the square root of their number."""
 REPORT_SECONDS = 2.0
 _DRAIN_SECONDS = 60
@@ -89,7 +89,13 @@ def moment(line: Line) -> datetime:
 
 
 def start_load(
-    kubectl: Kubectl, name: str, *, profile: str, target: str = "chat", keep_alive: int | None = None
+    kubectl: Kubectl,
+    name: str,
+    *,
+    profile: str,
+    target: str = "chat",
+    keep_alive: int | None = None,
+    shape: Shape = SHAPE,
 ) -> Load:
     """Start a generator and return once it is at work.
 
@@ -99,23 +105,24 @@ def start_load(
         profile: tokens/s and seconds, as in ``20:60,20-80:120``; what is offered does not wait for answers.
         target: name of the LLMDeployment, which is its Service's name and its model's.
         keep_alive: connections that are kept; None for a fresh one for each stream.
+        shape: tokens of each request.
     """
     directory = TOOLS / "e2e" / "load"
     directory.mkdir(parents=True, exist_ok=True)
-    kubectl.apply(_pod(name, profile, target, keep_alive))
+    kubectl.apply(_pod(name, profile, target, keep_alive, shape))
     started = Load(kubectl, name, directory / f"{kubectl.namespace}-{name}.jsonl")
     started.begin()
     return started
 
 
-def _pod(name: str, profile: str, target: str, keep_alive: int | None) -> Manifest:
+def _pod(name: str, profile: str, target: str, keep_alive: int | None, shape: Shape) -> Manifest:
     flags = {
         "url": f"http://{target}",
         "api": "completions",
         "model": target,
         "profile": profile,
-        "max-tokens": GENERATED_TOKENS,
-        "prompt-tokens": PROMPT_TOKENS,
+        "max-tokens": shape.generated_tokens,
+        "prompt-tokens": shape.prompt_tokens,
         "report-seconds": REPORT_SECONDS,
         **({} if keep_alive is None else {"keep-alive": keep_alive}),
     }

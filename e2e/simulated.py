@@ -2,6 +2,9 @@
 
 The simulated engine has the costs that the operator had learned *before* the run, and nothing else from the run but the
 moments at which requests came. Loads alternate, so that a machine that gets slower is in both.
+
+The pods are larger than the demo's, and so are the requests. A CPU quota stops a pod for the rest of each 100 ms in
+which it is used up; to one of 0.12 CPU that happens within a single step, whose length is then a matter of luck.
 """
 
 import argparse
@@ -16,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from e2e.installation import laboratory
-from e2e.kubectl import TOOLS
+from e2e.kubectl import TOOLS, Manifest
 from e2e.llmdeployment import SLOTS, START_SECONDS, LLMDeployment, manifest
-from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS, Line, moment, start_load
+from e2e.load_pod import Line, moment, start_load
 from e2e.recording import recording
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.planning.balance import Costs
+from tokenpace.planning.balance import Costs, Shape
 from tokenpace.replay.outcome import ClientView
 from tokenpace.replay.policies.policy import Unchanging
 from tokenpace.replay.simulate import simulate
@@ -30,6 +33,10 @@ from tokenpace.replay.truth import Fleet, Prefill, Scenario, Speeds, VariantTrut
 
 RUNS = 6
 REPLICAS = 2
+SHAPE = Shape(16, 48)
+RESOURCES = {"requests": {"cpu": "500m"}, "limits": {"cpu": "600m"}}
+EXPECTED = {"streamTokensPerSecond": 40, "generationTokensPerSecond": 55, "prefillTokensPerSecond": 135}
+"""Five times what a pod of 0.12 CPU does."""
 LOADS = (0.5, 0.8)
 """Of the capacity that is reported for the fleet, in turn."""
 RUN_SECONDS = 90
@@ -51,9 +58,11 @@ class Seen:
 
     @classmethod
     def of(cls, first_tokens: Sequence[float], streams: Sequence[float], seconds: float) -> Self:
-        """Sum up streams of `GENERATED_TOKENS` that all came to their end."""
+        """Sum up streams of `SHAPE` that all came to their end."""
         return cls(
-            len(first_tokens) * GENERATED_TOKENS / seconds, statistics.median(first_tokens), statistics.median(streams)
+            len(first_tokens) * SHAPE.generated_tokens / seconds,
+            statistics.median(first_tokens),
+            statistics.median(streams),
         )
 
     def ratios(self, to: Self) -> tuple[float, ...]:
@@ -63,6 +72,20 @@ class Seen:
             self.first_token_seconds / to.first_token_seconds,
             self.stream_tokens_per_second / to.stream_tokens_per_second,
         )
+
+
+def declared(name: str) -> Manifest:
+    """Return the manifest of a fleet that nobody scales."""
+    wish = manifest(name, scaling={"mode": "Manual", "maxReplicas": REPLICAS})
+    wish["spec"] |= {
+        "replicas": REPLICAS,
+        "traffic": {"promptTokens": SHAPE.prompt_tokens, "generatedTokens": SHAPE.generated_tokens},
+    }
+    (variant,) = wish["spec"]["variants"]
+    for part, values in RESOURCES.items():
+        variant["resources"][part] |= values
+    variant["expected"] |= EXPECTED
+    return wish
 
 
 def arrivals(streams: Sequence[Line], begun_at: datetime) -> list[float]:
@@ -81,10 +104,10 @@ def speeds(costs: Costs) -> Speeds:
     The batch that reads a prompt takes the streams that run along and makes the prompt's own first token
     (docs/decisions/0024): a prompt adds that token to a step, and alone it is a step of its own.
     """
-    added = costs.token_seconds + costs.prompt_token_seconds * PROMPT_TOKENS
+    added = costs.token_seconds + costs.prompt_token_seconds * SHAPE.prompt_tokens
     return Speeds(
         step_seconds=tuple(costs.step_seconds + costs.token_seconds * streams for streams in range(1, SLOTS + 1)),
-        prompt_token_seconds=added / PROMPT_TOKENS,
+        prompt_token_seconds=added / SHAPE.prompt_tokens,
         shortest_prompt_seconds=costs.step_seconds + added,
         prefill=Prefill.CHUNKED,
     )
@@ -92,11 +115,11 @@ def speeds(costs: Costs) -> Speeds:
 
 def simulated(resource: LLMDeployment, engine: Speeds, arrived: Sequence[float], seed: int) -> Seen:
     """Return what clients would have seen of a simulated fleet."""
-    requests = tuple(Request(max(at, 0.0), PROMPT_TOKENS, GENERATED_TOKENS) for at in arrived)
+    requests = tuple(Request(max(at, 0.0), int(SHAPE.prompt_tokens), int(SHAPE.generated_tokens)) for at in arrived)
     traffic = Traffic("as measured", float(RUN_SECONDS), requests)
     fleet = Fleet(
         name="kind",
-        spec=LLMDeploymentSpec.model_validate(manifest(resource.name)["spec"]),
+        spec=LLMDeploymentSpec.model_validate(declared(resource.name)["spec"]),
         variants={"q8": VariantTruth(speeds=engine, startup_seconds=lambda _: 0.0)},
         replicas={"q8": REPLICAS},
     )
@@ -118,7 +141,7 @@ def _stream(answer: ClientView) -> float:
 
 def measured(resource: LLMDeployment, name: str, tokens_per_second: float, seconds: float) -> tuple[Seen, list[float]]:
     """Put a load on the fleet; return what its clients saw, and when their requests came."""
-    load = start_load(resource.kubectl, name, profile=f"{tokens_per_second:.2f}:{seconds}")
+    load = start_load(resource.kubectl, name, profile=f"{tokens_per_second:.2f}:{seconds}", shape=SHAPE)
     load.wait(seconds + 120)
     streams = load.streams()
     broken = [line["detail"] for line in streams if line["end"] != "complete"]
@@ -169,9 +192,7 @@ def main() -> None:
     console = Console(width=110)
     with laboratory("simulated") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
-        wish = manifest("chat", scaling={"mode": "Manual", "maxReplicas": REPLICAS})
-        wish["spec"]["replicas"] = REPLICAS
-        resource.kubectl.apply(wish)
+        resource.kubectl.apply(declared("chat"))
         resource.until_ready({"q8": REPLICAS}, seconds=START_SECONDS)
         with recording(operator, resource, TOOLS / "e2e" / "simulated.jsonl") as recorded:
             measured(resource, "first", max(LOADS) * REPLICAS * recorded.capacity_of_a_replica(), FIRST_SECONDS)
