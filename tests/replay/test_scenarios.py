@@ -53,6 +53,15 @@ def worth(scenario: Scenario, speeds: Speeds, shape: Shape) -> float:
     return load.tokens_per_second
 
 
+def test_drawn_traffic_has_no_length_that_only_the_part_kept_for_the_report_has() -> None:
+    marked = 9_999
+    recording = [one._replace(prompt_tokens=marked) if one.at_seconds > 600.0 else one for one in RECORDING]
+    drawn_anew = {scenario.name: scenario for scenario in scenarios(recording)}
+
+    assert all(one.prompt_tokens != marked for one in drawn_anew["steady"].traffic(0).requests)
+    assert any(one.prompt_tokens == marked for one in drawn_anew["recorded-last-third"].traffic(0).requests)
+
+
 def test_names_are_unique_and_what_is_held_out_is_among_them() -> None:
     assert len(NAMED) == len(ALL)
     assert set(NAMED) >= HELD_OUT

@@ -54,12 +54,12 @@ def scenarios(
     """Return every scenario of the comparison; without a recording those that replay it are left out.
 
     Args:
-        trace: recorded requests, whose lengths the drawn traffic has as well. Without: log-normal lengths of the
-            same means.
+        trace: recorded requests. The drawn traffic has the lengths of those that may be tuned on. Without: log-normal
+            lengths of the same means.
         measured: speeds of the model at full precision.
     """
     lengths: Lengths = (
-        RecordedLengths.of(trace)
+        RecordedLengths.of(cut(trace, 0.0, _tuned_until_seconds(trace)))
         if trace
         else LogNormalLengths(prompt_mean=PROMPT_TOKENS, generated_mean=GENERATED_TOKENS)
     )
@@ -113,11 +113,16 @@ def _open(
     return Scenario(name=name, about=about, fleet=fleet, traffic=traffic, faults=faults or Faults())
 
 
+def _tuned_until_seconds(trace: Sequence[Request]) -> float:
+    """Return when the part of a recording ends that policies may be tuned on; the rest is only reported on."""
+    return 2 * trace[-1].at_seconds / 3
+
+
 def _recorded(trace: Sequence[Request], fleet: FleetOf) -> tuple[Scenario, ...]:
-    end = trace[-1].at_seconds
+    border, end = _tuned_until_seconds(trace), trace[-1].at_seconds
     parts = (
-        ("recorded", "The first two thirds", 0.0, 2 * end / 3),
-        ("recorded-last-third", "The last third", 2 * end / 3, end),
+        ("recorded", "The first two thirds", 0.0, border),
+        ("recorded-last-third", "The last third", border, end),
     )
     return tuple(
         Scenario(
