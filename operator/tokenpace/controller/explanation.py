@@ -6,7 +6,6 @@ colours, and no message is taken for markup: they hold brackets.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -18,8 +17,7 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import Condition, FleetSpeeds, LLMDeploymentStatus
 from tokenpace.controller.account import Reported, Rung, active_schedules, is_worth_a_word, reported, rungs, status_of
 from tokenpace.controller.manifest import parse_spec
-
-_UNKNOWN = "-"
+from tokenpace.controller.phrases import UNKNOWN, age, moment, number
 
 
 def explanation(resource: Mapping[str, Any], now: datetime) -> RenderableType:
@@ -59,10 +57,10 @@ def _title(resource: Mapping[str, Any], status: LLMDeploymentStatus) -> Renderab
 def _decision(status: LLMDeploymentStatus, now: datetime) -> Iterator[RenderableType]:
     decision = status.last_decision
     if decision is not None:
-        yield Text(f"{decision.action}, decided {_moment(decision.time)}, {_age(decision.time, now)} ago")
+        yield Text(f"{decision.action}, decided {moment(decision.time)}, {age(decision.time, now)} ago")
         yield Text(f"{decision.reason}: {decision.message}")
     if status.switched_at is not None:
-        yield Text(f"Last switch between variants: {_moment(status.switched_at)}, {_age(status.switched_at, now)} ago.")
+        yield Text(f"Last switch between variants: {moment(status.switched_at)}, {age(status.switched_at, now)} ago.")
 
 
 def _hours(spec: LLMDeploymentSpec, now: datetime) -> Iterator[RenderableType]:
@@ -79,13 +77,13 @@ def _speeds(spec: LLMDeploymentSpec, status: LLMDeploymentStatus) -> RenderableT
     seen, stream = status.tokens_per_second or FleetSpeeds(), spec.slo.stream
     promised = spec.slo.generation_tokens_per_second
     rows = (
-        ("demand", seen.demand, "" if promised is None else f"promised up to {_number(promised)}"),
+        ("demand", seen.demand, "" if promised is None else f"promised up to {number(promised)}"),
         ("served", seen.served, ""),
         ("capacity", seen.capacity, "of the replicas that serve, while every latency target holds"),
         (
             "stream",
             seen.stream,
-            f"promised {_number(stream.tokens_per_second)} to {stream.percentile} % of requests" if stream else "",
+            f"promised {number(stream.tokens_per_second)} to {stream.percentile} % of requests" if stream else "",
         ),
     )
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -93,7 +91,7 @@ def _speeds(spec: LLMDeploymentSpec, status: LLMDeploymentStatus) -> RenderableT
     table.add_column(justify="right")
     table.add_column()
     for name, value, remark in rows:
-        table.add_row(name, _number(value), Text(remark))
+        table.add_row(name, number(value), Text(remark))
     return table
 
 
@@ -102,16 +100,16 @@ def _ladder(spec: LLMDeploymentSpec, ladder: Iterable[Rung]) -> RenderableType:
     for column in ("VARIANT", "QUALITY", "COST/H", "READY", "CAPACITY", "FROM", "LEAD", "NOT BEFORE"):
         table.add_column(column)
     for rung in ladder:
-        below = f" (below {_number(spec.slo.min_quality)})" if rung.below_min_quality else ""
+        below = f" (below {number(spec.slo.min_quality)})" if rung.below_min_quality else ""
         table.add_row(
             rung.name,
-            "retiring" if rung.retiring else f"{_number(rung.quality)}{below}",
-            _number(rung.hourly_cost),
-            _UNKNOWN if rung.replicas is None else f"{rung.ready}/{rung.replicas}",
-            _number(rung.capacity),
-            _UNKNOWN if rung.source is None else rung.source.lower(),
-            _UNKNOWN if rung.lead_seconds is None else f"{rung.lead_seconds} s",
-            _UNKNOWN if rung.setback is None else f"{rung.setback.until:%H:%M:%S}",
+            "retiring" if rung.retiring else f"{number(rung.quality)}{below}",
+            number(rung.hourly_cost),
+            UNKNOWN if rung.replicas is None else f"{rung.ready}/{rung.replicas}",
+            number(rung.capacity),
+            UNKNOWN if rung.source is None else rung.source.lower(),
+            UNKNOWN if rung.lead_seconds is None else f"{rung.lead_seconds} s",
+            UNKNOWN if rung.setback is None else f"{rung.setback.until:%H:%M:%S}",
         )
     return table
 
@@ -120,7 +118,7 @@ def _setbacks(ladder: Iterable[Rung]) -> Iterator[RenderableType]:
     for rung in ladder:
         if (setback := rung.setback) is not None:
             failures = f"{setback.failures} times in a row" if setback.failures > 1 else "once"
-            text = f"{rung.name} failed {failures} and is not tried before {_moment(setback.until)}: "
+            text = f"{rung.name} failed {failures} and is not tried before {moment(setback.until)}: "
             yield _bullet(text + setback.message)
 
 
@@ -129,7 +127,7 @@ def _below_the_best(spec: LLMDeploymentSpec, status: LLMDeploymentStatus) -> Ite
         return
     allowed = spec.scaling.degraded
     limit = f"; {allowed.max_tokens_percent} % are allowed, then {allowed.when_spent}" if allowed else ""
-    share, hours = _number(status.degraded.tokens_percent), spec.slo.window_hours
+    share, hours = number(status.degraded.tokens_percent), spec.slo.window_hours
     yield Text(f"Below the best variant: {share} % of the tokens of about {hours} h{limit}.")
 
 
@@ -141,21 +139,3 @@ def _bullet(sentence: str) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     row.add_row(Text("-"), Text(sentence))
     return row
-
-
-def _number(value: Decimal | int | None) -> str:
-    """Return a number without trailing zeros; one that is not known is a dash, which is not 0."""
-    return _UNKNOWN if value is None else f"{Decimal(value).normalize():f}"
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _age(moment: datetime, now: datetime) -> str:
-    """Return how long ago a moment was, in its largest unit."""
-    seconds = max(0, round((now - moment).total_seconds()))
-    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds // unit} {name}"
-    return f"{seconds} s"
