@@ -40,7 +40,7 @@ unit: .venv/.synced
 coverage: .venv/.synced ## The same tests with their branch coverage, which takes three times as long
 	$(RUN) pytest -n 2 -m "$(LEVELS)" --cov --cov-report=term:skip-covered
 
-test: check integration e2e ## Everything: check, then real Prometheus, real browser, real API server, and end to end on kind
+test: check integration e2e ## Everything: check, then real Prometheus, real Chromium, real API server, and end to end on kind
 
 integration: .venv/.synced tools cluster
 	@hack/install.sh prometheus chromium

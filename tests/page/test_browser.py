@@ -175,7 +175,7 @@ async def test_the_list_leads_to_each_page_and_back(browser: Chromium, site: str
     async with browser.tab() as tab:
         await tab.open(site)
         await tab.click("tbody tr:last-child a")
-        assert await tab.evaluate("document.querySelectorAll('figure').length") == 3
+        assert await tab.evaluate("document.querySelectorAll('figure').length") == 4
         assert await tab.evaluate("location.pathname.split('/').length") == 3
         await tab.click("header a.brand")
         assert await tab.evaluate("location.pathname") == "/"

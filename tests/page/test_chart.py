@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.page.scene import HOSTILE, NOW
 
-from tokenpace.controller.page.chart import CAPACITY, DEMAND, READY, SERVED, Mark, chart, sparkline, window
+from tokenpace.controller.page.chart import CAPACITY, DEMAND, READY, SERVED, Mark, chart, ribbon, sparkline, window
 from tokenpace.controller.page.history import POINTS, Point
 
 MOMENT = datetime.fromtimestamp(NOW, UTC)
@@ -102,3 +102,22 @@ def test_a_chart_of_any_speeds_stays_within_its_frame(demands: list[float | None
 @pytest.mark.parametrize(("demands", "told"), [((), "Demand is not known"), ((3, 1), "Demand 1 to 3 tokens/s")])
 def test_a_sparkline_is_told_too(demands: tuple[float, ...], told: str) -> None:
     assert f"<title>{told}</title>" in sparkline(points(*demands), window(points(*demands), MOMENT))
+
+
+def served_by(*variants: str | None) -> str:
+    known = [Point(NOW - 60 * (len(variants) - 1 - number), variant=name) for number, name in enumerate(variants)]
+    return ribbon(known, window(known, MOMENT))
+
+
+def test_the_variants_that_served_are_told_with_their_times() -> None:
+    picture = served_by("bf16", "bf16", "fp8", "fp8", "bf16")
+    assert "serves: bf16 14:01 to 14:03, fp8 14:03 to 14:05, bf16 14:05 to 14:05</title>" in picture
+
+
+def test_time_in_which_no_variant_served_is_left_free() -> None:
+    assert served_by("bf16", None, None, "bf16").count("<rect") == 2
+    assert "serves: none</title>" in served_by(None)
+
+
+def test_a_variant_is_no_markup() -> None:
+    assert "<script" not in served_by(HOSTILE, HOSTILE)

@@ -29,14 +29,19 @@ def past_of(*statuses: dict[str, Any], seconds: float = 60.0) -> Past:
 
 def test_a_point_holds_what_the_status_said() -> None:
     speeds = {"demand": "450", "served": "440.5", "capacity": "600", "stream": "31"}
-    (point,) = past_of({"tokensPerSecond": speeds, "replicas": 3, "readyReplicas": 2}).points()
+    (point,) = past_of({"tokensPerSecond": speeds, "replicas": 3, "readyReplicas": 2, "variant": "q8"}).points()
     assert (point.at_seconds, point.demand, point.served, point.capacity) == (NOW, 450.0, 440.5, 600.0)
-    assert (point.stream, point.replicas, point.ready) == (31.0, 3.0, 2.0)
+    assert (point.stream, point.replicas, point.ready, point.variant) == (31.0, 3.0, 2.0, "q8")
 
 
 def test_what_was_not_known_is_not_zero() -> None:
     (point,) = past_of({"tokensPerSecond": {"demand": "0"}}).points()
     assert (point.demand, point.served) == (0.0, None)
+
+
+@pytest.mark.parametrize("variant", [None, 5, ["q8"]])
+def test_a_variant_that_is_no_name_is_not_known(variant: Any) -> None:
+    assert past_of({"variant": variant}).points()[0].variant is None
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "fast", "9" * 400, [], None, {"a": 1}])
@@ -69,6 +74,12 @@ def test_a_decision_is_noted_once_though_its_sentence_gets_new_numbers() -> None
     assert [(one.action, one.reason, one.message) for one in past.decisions] == [("q8: 1", "AtTarget", "Enough.")]
 
 
+def test_a_decision_tells_whether_the_fleet_became_another_one() -> None:
+    stays = decision(1) | {"time": stamp(NOW + 9), "reason": "Stabilizing"}
+    past = past_of({"lastDecision": decision(1)}, {"lastDecision": stays}, {"lastDecision": decision(2)})
+    assert [one.moved for one in past.decisions] == [True, False, True]
+
+
 def test_decisions_are_told_the_latest_first_and_only_so_many() -> None:
     past = past_of(*({"lastDecision": decision(number)} for number in range(DECISIONS + 3)), seconds=0.5)
     assert len(past.decisions) == DECISIONS
@@ -97,10 +108,11 @@ def test_a_resource_without_a_status_has_a_past_too() -> None:
     assert history.of(bare).points()[0].replicas is None
 
 
-def test_the_past_of_a_resource_stays_below_60_kilobytes() -> None:
-    """What the page adds to the operator's memory, at most: 120 MB for 2,000 resources."""
+def test_the_past_of_a_resource_stays_below_75_kilobytes() -> None:
+    """What the page adds to the operator's memory, at most: 150 MB for 2,000 resources."""
     sentences = (f"{number} " + "x" * 2000 for number in range(2 * POINTS))
     past = past_of(*({"lastDecision": decision(number, one)} for number, one in enumerate(sentences)))
     texts = [(one, one.time, one.action, one.reason, one.message) for one in past.decisions]
     assert len(past.points()) == POINTS
-    assert sys.getsizeof(past._numbers) + sum(sys.getsizeof(part) for one in texts for part in one) < 60_000
+    numbers = sys.getsizeof(past._numbers) + sys.getsizeof(past._variants)
+    assert numbers + sum(sys.getsizeof(part) for one in texts for part in one) < 75_000

@@ -132,12 +132,56 @@ def chart(
         element("figcaption", element("span", title, class_="what"), _legend(points, curves, promised)),
         element(
             "div",
-            element("svg", element("title", _told(title, points, curves)), *_grid(ticks), plot, role="img"),
+            element(
+                "svg", element("title", _told(title, points, curves)), *_grid(ticks), plot, *_heights(ticks), role="img"
+            ),
             class_="canvas",
         ),
         _hours(shown, marks),
         class_="small" if small else None,
     )
+
+
+def ribbon(points: Sequence[Point], shown: Window) -> Markup:
+    """Return which variant served, as a band of its names over time."""
+    names = list(dict.fromkeys(point.variant for point in points if point.variant is not None))
+    served = [run for run in _bands(points) if run[0] is not None]
+    told = ", ".join(f"{name} {_clock(since)} to {_clock(until)}" for name, since, until in served)
+    bands, labels = [], []
+    for name, since, until in served:
+        left, width = shown.share(since), shown.share(until) - shown.share(since)
+        text = element("title", f"{name}, {_clock(since)} to {_clock(until)} UTC")
+        look = f"band band-{names.index(name) % 3}"
+        bands.append(
+            element("rect", text, x=f"{100 * left:.2f}%", width=f"{100 * width:.2f}%", height="100%", class_=look)
+        )
+        if width > 0.012 * len(str(name)):
+            labels.append(element("text", name, x=f"{100 * left:.2f}%", dx=6, y=16, class_="tick", aria_hidden="true"))
+    return element(
+        "figure",
+        element("figcaption", element("span", "Variant that serves", class_="what")),
+        element(
+            "svg",
+            element("title", f"Variant that serves: {told or 'none'}"),
+            *bands,
+            *labels,
+            role="img",
+            class_="ribbon",
+        ),
+    )
+
+
+def _bands(points: Sequence[Point]) -> list[tuple[str | None, float, float]]:
+    """Return each time in which one variant served: its name, since when, until when."""
+    bands: list[tuple[str | None, float, float]] = []
+    for point in points:
+        if bands and bands[-1][0] == point.variant and point.at_seconds - bands[-1][2] <= _GAP_SECONDS:
+            bands[-1] = (*bands[-1][:2], point.at_seconds)
+            continue
+        if bands and point.at_seconds - bands[-1][2] <= _GAP_SECONDS:
+            bands[-1] = (*bands[-1][:2], point.at_seconds)
+        bands.append((point.variant, point.at_seconds, point.at_seconds))
+    return bands
 
 
 def _told(title: str, points: Sequence[Point], curves: Sequence[Curve]) -> str:
@@ -216,12 +260,17 @@ def _pointed_at(points: Sequence[Point], curves: Sequence[Curve], shown: Window,
 
 
 def _grid(ticks: Sequence[float]) -> Iterator[Markup]:
-    """Yield a line and a number for each tick, from zero at the bottom to the last one at the top."""
+    """Yield a line for each tick, from zero at the bottom to the last one at the top."""
     for tick in ticks:
         height = f"{100 * (1 - tick / ticks[-1]):.1f}%"
         yield element("line", x1=0, x2="100%", y1=height, y2=height, class_="grid")
-        if tick:
-            yield element("text", _plain(tick), x=4, y=height, dy="1.1em", class_="tick", aria_hidden="true")
+
+
+def _heights(ticks: Sequence[float]) -> Iterator[Markup]:
+    """Yield the number of each tick but zero, above the curves."""
+    for tick in ticks[1:]:
+        height = f"{100 * (1 - tick / ticks[-1]):.1f}%"
+        yield element("text", _plain(tick), x=4, y=height, dy="1.1em", class_="tick", aria_hidden="true")
 
 
 def _hours(shown: Window, marks: Sequence[Mark]) -> Markup:

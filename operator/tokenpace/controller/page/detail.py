@@ -9,7 +9,18 @@ from tokenpace.api.status import Condition, LastDecision
 from tokenpace.controller.account import Account, Reported, Rung
 from tokenpace.controller.overview import Line
 from tokenpace.controller.page.badge import badge, slo_badge
-from tokenpace.controller.page.chart import CAPACITY, DEMAND, READY, REPLICAS, SERVED, STREAM, Mark, chart, window
+from tokenpace.controller.page.chart import (
+    CAPACITY,
+    DEMAND,
+    READY,
+    REPLICAS,
+    SERVED,
+    STREAM,
+    Mark,
+    chart,
+    ribbon,
+    window,
+)
 from tokenpace.controller.page.frame import Occasion, page
 from tokenpace.controller.page.history import Past, PastDecision
 from tokenpace.controller.page.markup import Content, Markup, element, together
@@ -104,18 +115,23 @@ def _charts(one: Detailed, occasion: Occasion) -> Iterator[Markup]:
     marks = [
         Mark(past.time.timestamp(), f"{past.time:%H:%M:%S} UTC {past.reason}: {past.action}")
         for past in one.past.decisions
+        if past.moved
     ]
     promised = slo.generation_tokens_per_second if slo else None
     curves = (SERVED, CAPACITY, DEMAND)
     speeds = "Demand, served and capacity in tokens/s"
     yield chart(speeds, "tokens/s", points, curves, shown, promised=promised, marks=marks)
+    if any(point.variant is not None for point in points):
+        yield ribbon(points, shown)
     if any(point.stream is not None for point in points):
         speed = slo.stream.tokens_per_second if slo and slo.stream else None
         yield chart("Stream speed in tokens/s", "tokens/s", points, (STREAM,), shown, promised=speed, small=True)
     yield chart("Replicas", "pods", points, (READY, REPLICAS), shown, small=True, least_step=1)
     if one.past.decisions:
         yield element(
-            "p", "\N{BLACK UP-POINTING TRIANGLE} a decision; point at it, or at a curve, to read it.", class_="quiet"
+            "p",
+            "\N{BLACK UP-POINTING TRIANGLE} the fleet was changed; point at it, or at a curve, to read more.",
+            class_="quiet",
         )
 
 
@@ -225,10 +241,11 @@ def _decisions(decisions: Sequence[PastDecision], now: datetime) -> Markup:
                 together(
                     f"{one.time:%Y-%m-%d %H:%M:%S} ", element("span", f"{age(one.time, now)} ago", class_="quiet")
                 ),
-                one.action,
+                element("b", one.action) if one.moved else one.action,
                 badge(one.reason, "plain"),
                 one.message,
-            )
+            ),
+            look=None if one.moved else "stays",
         )
         for one in decisions
     )

@@ -7,9 +7,10 @@ A restart begins anew.
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from math import isfinite, isnan, nan
+from sys import intern
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,11 +18,11 @@ from pydantic import ValidationError
 from tokenpace.api.status import LastDecision
 
 POINTS = 360
-"""Of each LLMDeployment, one a minute: six hours, 20 kB."""
+"""Of each LLMDeployment, one a minute: six hours, 24 kB."""
 POINT_SECONDS = 60
-DECISIONS = 32
-"""Of each LLMDeployment, the latest: 20 kB with sentences of 150 characters, 40 kB with the longest, which are cut."""
-_LONGEST_SENTENCE = 600
+DECISIONS = 64
+"""Of each LLMDeployment, the latest: 25 kB with sentences of 150 characters, 45 kB with the longest, which are cut."""
+_LONGEST_SENTENCE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Point:
     stream: float | None = None
     replicas: float | None = None
     ready: float | None = None
+    variant: str | None = None
+    """The one that served, or most of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,12 @@ class PastDecision:
     action: str
     reason: str
     message: str
+    moved: bool
+    """Whether the fleet became another one: else only the reason did."""
 
 
-_WIDTH = len(fields(Point))
+_WIDTH = len(fields(Point)) - 1
+"""Numbers of a point."""
 
 
 class Past:
@@ -57,6 +63,7 @@ class Past:
     def __init__(self) -> None:
         self._numbers = array("d")
         """Points one after the other; NaN is what was not known. As objects they would take ten times the memory."""
+        self._variants: deque[str | None] = deque(maxlen=POINTS)
         self._decisions: deque[PastDecision] = deque(maxlen=DECISIONS)
         self._last_decision: object = None
 
@@ -64,9 +71,11 @@ class Past:
         """Return at most so many points, evenly spaced, the oldest first; the latest is always among them."""
         known = len(self._numbers) // _WIDTH
         step = -(-known // most) or 1
-        starts = range((known - 1) % step * _WIDTH, len(self._numbers), step * _WIDTH)
-        rows = (self._numbers[start : start + _WIDTH] for start in starts)
-        return [Point(at, *(None if isnan(value) else value for value in values)) for at, *values in rows]
+        return [self._point(place) for place in range((known - 1) % step, known, step)]
+
+    def _point(self, place: int) -> Point:
+        at_seconds, *values = self._numbers[place * _WIDTH : (place + 1) * _WIDTH]
+        return Point(at_seconds, *(None if isnan(one) else one for one in values), variant=self._variants[place])
 
     @property
     def decisions(self) -> tuple[PastDecision, ...]:
@@ -76,12 +85,14 @@ class Past:
     def note(self, status: Mapping[str, Any], now_seconds: float) -> None:
         """Add a point if the last one is of another minute, and the decision if it is another one."""
         if not self._numbers or self._numbers[-_WIDTH] // POINT_SECONDS != now_seconds // POINT_SECONDS:
-            self._numbers.extend(nan if value is None else value for value in astuple(_point(status, now_seconds)))
+            self._numbers.extend(nan if one is None else one for one in _numbers(status, now_seconds))
             del self._numbers[: -POINTS * _WIDTH]
+            variant = status.get("variant")
+            self._variants.append(intern(variant) if isinstance(variant, str) else None)
         stands = status.get("lastDecision")
         if isinstance(stands, Mapping) and (which := _identity(stands)) != self._last_decision:
             self._last_decision = which
-            self._decisions.extend(_decision(stands))
+            self._decisions.extend(_decision(stands, self._decisions[-1].action if self._decisions else None))
 
 
 class History:
@@ -105,12 +116,13 @@ class History:
         return self._pasts.get(resource["metadata"]["uid"], Past())
 
 
-def _point(status: Mapping[str, Any], now_seconds: float) -> Point:
+def _numbers(status: Mapping[str, Any], now_seconds: float) -> tuple[float | None, ...]:
+    """Return the numbers of a point, in their order."""
     speeds = status.get("tokensPerSecond")
-    spoken = speeds if isinstance(speeds, Mapping) else {}
-    return Point(
+    told = speeds if isinstance(speeds, Mapping) else {}
+    return (
         now_seconds,
-        *(_number(spoken.get(name)) for name in ("demand", "served", "capacity", "stream")),
+        *(_number(told.get(name)) for name in ("demand", "served", "capacity", "stream")),
         *(_number(status.get(name)) for name in ("replicas", "readyReplicas")),
     )
 
@@ -131,10 +143,10 @@ def _identity(decision: Mapping[str, Any]) -> object:
     return decision.get("time"), decision.get("action"), decision.get("reason")
 
 
-def _decision(stands: Mapping[str, Any]) -> Iterator[PastDecision]:
+def _decision(stands: Mapping[str, Any], before: str | None) -> Iterator[PastDecision]:
     try:
         one = LastDecision.model_validate(stands)
     except ValidationError:
         return
     message = one.message if len(one.message) <= _LONGEST_SENTENCE else f"{one.message[:_LONGEST_SENTENCE]}..."
-    yield PastDecision(one.time, one.action, one.reason, message)
+    yield PastDecision(one.time, one.action, one.reason, message, moved=one.action != before)
