@@ -11,7 +11,7 @@ include e2e/images.mk
 # uv from PATH if it is there, else one of our own under .tools.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
-LEVELS := not prometheus and not apiserver and not e2e
+LEVELS := not prometheus and not browser and not apiserver and not e2e
 
 .PHONY: help check test e2e demo soak replay lint unit coverage integration benchmark crd
 
@@ -40,13 +40,13 @@ unit: .venv/.synced
 coverage: .venv/.synced ## The same tests with their branch coverage, which takes three times as long
 	$(RUN) pytest -n 2 -m "$(LEVELS)" --cov --cov-report=term:skip-covered
 
-test: check integration e2e ## Everything: check, then real Prometheus, real API server, and end to end on kind
+test: check integration e2e ## Everything: check, then real Prometheus, real Chromium, real API server, and end to end on kind
 
 integration: .venv/.synced tools cluster
-	@hack/install.sh prometheus
+	@hack/install.sh prometheus chromium
 	@# An operator left by the demo would write into the resources that these tests write into.
 	@.tools/bin/helm uninstall tokenpace --namespace tokenpace-system --kubeconfig $(KUBECONFIG_FILE) --ignore-not-found
-	KUBECONFIG=$(KUBECONFIG_FILE) $(RUN) pytest -m "prometheus or apiserver"
+	KUBECONFIG=$(KUBECONFIG_FILE) $(RUN) pytest -m "prometheus or browser or apiserver"
 
 e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real Prometheus, a real model, real load
 	@# Stories side by side, each with its own resource; those that stop what all share come when the others have ended.

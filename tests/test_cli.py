@@ -85,6 +85,18 @@ def test_explain_prints_what_is_said_of_a_resource(monkeypatch: pytest.MonkeyPat
     assert (result.exit_code, "LLMDeployment shop/chat" in result.stdout) == (0, True)
 
 
+def test_explain_prints_json_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = yaml.safe_load(EXAMPLES[0].read_text())["spec"]
+
+    async def found(name: str, namespace: str | None) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": namespace, "generation": 1}, "spec": spec}
+
+    monkeypatch.setattr("tokenpace.cli.look_up", found)
+    result = RUNNER.invoke(app, ["explain", "chat", "-n", "shop", "-o", "json"])
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["name"], told["reported"]) == (0, "chat", "NotYet")
+
+
 def test_explain_of_a_resource_that_is_not_there_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     async def missing(*_: object) -> dict[str, Any]:
         raise LookupFailedError("there is no LLMDeployment chat")

@@ -17,6 +17,7 @@ from rich.live import Live
 
 from tokenpace.api.reference import reference as field_reference
 from tokenpace.api.schema import crd_yaml
+from tokenpace.controller.account import account
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
 from tokenpace.controller.lookup import LookupFailedError, look_up, look_up_all
@@ -64,9 +65,16 @@ def render_manifest(
 
 
 class Output(StrEnum):
-    """What a command prints."""
+    """What `status` prints."""
 
     TABLE = "table"
+    JSON = "json"
+
+
+class Explained(StrEnum):
+    """What `explain` prints."""
+
+    TEXT = "text"
     JSON = "json"
 
 
@@ -118,11 +126,15 @@ def explain_resource(
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", help="Its namespace. Default: that of the current context.")
     ] = None,
+    output: Annotated[Explained, typer.Option("--output", "-o", help="Text, or JSON for programs.")] = Explained.TEXT,
 ) -> None:
     """Say why an LLMDeployment runs what it runs, with the numbers, and what would change it."""
     try:
-        resource = asyncio.run(look_up(name, namespace))
-        Console().print(explanation(resource, datetime.now(UTC)))
+        resource, now = asyncio.run(look_up(name, namespace)), datetime.now(UTC)
+        if output is Explained.JSON:
+            typer.echo(json.dumps(account(resource, now).as_json()))
+        else:
+            Console().print(explanation(resource, now))
     except (LookupFailedError, ManifestError) as error:
         typer.echo(f"tokenpace explain: {error}", err=True)
         raise typer.Exit(1) from error

@@ -15,6 +15,8 @@ EVERYTHING: dict[str, Any] = {
     "podMonitor.enabled": True,
     "prometheusRule.enabled": True,
     "dashboard.enabled": True,
+    "statusPage.enabled": True,
+    "statusPage.service.enabled": True,
 }
 """Switches on all that is off by default."""
 

@@ -217,6 +217,45 @@ def test_the_network_policy_lets_the_operator_out_to_the_prometheus_that_it_read
 
 
 @needs_tools
+def test_the_status_page_is_off_by_default(installed_settings: Any) -> None:
+    assert installed_settings().status_page_port is None
+    assert of_kind("Service") == []
+
+
+@needs_tools
+def test_a_status_page_without_a_service_is_reached_by_nobody_but_a_port_forward(installed_settings: Any) -> None:
+    values = {"statusPage.enabled": True, "networkPolicy.enabled": True}
+    settings = installed_settings(values)
+    assert (settings.status_page_host, settings.status_page_port) == ("127.0.0.1", 8082)
+    assert {port["name"]: port["containerPort"] for port in container(values)["ports"]}["status-page"] == 8082
+    assert of_kind("Service", values) == []
+    assert len(only("NetworkPolicy", values)["spec"]["ingress"]) == 1
+
+
+@needs_tools
+def test_the_service_of_the_status_page_leads_to_the_port_that_the_network_policy_opens(
+    installed_settings: Any,
+) -> None:
+    values = EVERYTHING | {"statusPage.port": 9000}
+    service = only("Service", values)["spec"]
+    assert service["selector"] == only("Deployment")["spec"]["selector"]["matchLabels"]
+    (port,) = service["ports"]
+    assert {"protocol": "TCP", "port": port["targetPort"]} in only("NetworkPolicy", values)["spec"]["ingress"][1][
+        "ports"
+    ]
+    assert {one["name"]: one["containerPort"] for one in container(values)["ports"]}[port["targetPort"]] == 9000
+    settings = installed_settings(values)
+    assert (settings.status_page_host, settings.status_page_port) == ("0.0.0.0", 9000)  # noqa: S104
+
+
+@needs_tools
+def test_the_longest_release_name_still_gives_the_status_page_a_legal_one() -> None:
+    name = only("Service", EVERYTHING, release="r" * 53)["metadata"]["name"]
+    assert len(name) <= 63
+    assert name.endswith("-status")
+
+
+@needs_tools
 def test_helm_test_asks_with_the_operators_own_account_for_what_it_may_read() -> None:
     assert only("Pod")["spec"]["containers"][0]["args"] == ["status", "--all-namespaces"]
     namespaced = only("Pod", {"watchNamespaces": ["shop", "lab"]})
@@ -257,6 +296,9 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("networkPolicy.apiServerPorts", [], "/networkPolicy/apiServerPorts"),
     ("rbac.scaleTargets", [{"apiGroup": "*", "resource": "things"}], "/rbac/scaleTargets/0/apiGroup"),
     ("rbac.scaleTargets", [{"apiGroup": "", "resource": "things/status"}], "/rbac/scaleTargets/0/resource"),
+    ("statusPage.port", 8081, "/statusPage/port"),
+    ("statusPage.port", 80, "/statusPage/port"),
+    ("statusPage.ingress", {}, "ingress"),
     ("rbac.scaleTargets", [{"apiGroup": "apps"}], "/rbac/scaleTargets/0"),
 ]
 

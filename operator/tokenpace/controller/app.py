@@ -17,7 +17,9 @@ from tokenpace.api.names import GROUP, PLURAL, VERSION
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
 from tokenpace.controller.loop import Loop
+from tokenpace.controller.mirrors import Mirrors
 from tokenpace.controller.settings import Settings
+from tokenpace.controller.status_page import StatusPage, standing_of
 from tokenpace.prometheus.client import Prometheus
 from tokenpace.telemetry.metrics import OperatorMetrics
 
@@ -55,10 +57,19 @@ class Process:
         self._lease = lease
         self._closers = [prometheus.close, client.close]
         self._loop = Loop(settings=settings, client=client, prometheus=prometheus, lease=lease, metrics=metrics)
+        if settings.status_page_port is not None:
+            await self._show(settings.status_page_host, settings.status_page_port, self._loop.mirrors, lease)
         self._spawn("lease", lease.run())
         for name, mirror in self._loop.mirrors.by_name.items():
             self._spawn(f"mirror of {name}", mirror.run())
         self._spawn("loop", self._loop.run())
+
+    async def _show(self, host: str, port: int, mirrors: Mirrors, lease: Lease) -> int:
+        """Serve the status page to whoever reaches it, and return its port."""
+        page = StatusPage(resources=lambda: mirrors.resources.objects, standing=lambda: standing_of(mirrors, lease))
+        self._closers.append(page.close)
+        self._spawn("status page", page.look())
+        return await page.start(host, port)
 
     async def stop(self) -> None:
         """Give the lease back, so that the next operator need not wait for it, and close every connection."""

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     """Ticks that may be missed before the liveness probe fails."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 8081
+    status_page_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Where the status page is served; by default it is not."""
+    status_page_host: str = "127.0.0.1"
+    """Address that it listens on. By default nobody but `kubectl port-forward` reaches it."""
     number_write_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """Status writes that would change numbers alone wait this long; conditions and fleet are written at once."""
     status_writes_per_second: Annotated[float, Field(gt=0, le=1000)] = 20.0

@@ -1,0 +1,1 @@
+"""The status page: drawn on the server, from values alone. HTML and SVG without any script."""
