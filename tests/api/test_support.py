@@ -57,6 +57,8 @@ def test_everything_that_this_version_does_is_supported() -> None:
             "readyTokensPerSecond": 10,
             "burstTokensPerSecond": 10,
             "backlogDrainSeconds": 20,
+            "objective": "99",
+            "windowHours": 1,
             "minQuality": "90",
         },
         traffic={"promptTokens": 100, "generatedTokens": 100},
@@ -86,8 +88,6 @@ def test_the_engines_that_are_said_to_be_supported_are_those_that_there_are() ->
 @pytest.mark.parametrize(
     ("field", "declared"),
     [
-        ("spec.slo.objective", spec(slo={"objective": "99"})),
-        ("spec.slo.windowHours", spec(slo={"windowHours": 1})),
         ("spec.scaling.balancing", spec(scaling={"balancing": "Weighted"})),
         ("spec.scaling.scaleToZeroAfterSeconds", spec(scaling={"scaleToZeroAfterSeconds": 0})),
         ("spec.replicas", spec(replicas=3)),
@@ -119,7 +119,7 @@ def test_all_that_a_switch_between_variants_is_told_has_an_effect() -> None:
         "variantDwellSeconds": 0,
         "degraded": {"maxTokensPercent": 20, "whenSpent": "KeepSLO"},
     }
-    declared = spec(Q8 | {"hourlyCost": "1"}, Q4 | {"hourlyCost": "1"}, slo={"windowHours": 1}, scaling=scaling)
+    declared = spec(Q8 | {"hourlyCost": "1"}, Q4 | {"hourlyCost": "1"}, scaling=scaling)
     assert unsupported_fields(declared) == ()
 
 

@@ -239,3 +239,26 @@ def test_a_schedule_that_holds_is_told(hours: tuple[str, str], told: list[str]) 
     start, end = hours
     resource["spec"]["scaling"]["schedules"] = [{"name": "office", "start": start, "end": end, "minReplicas": 4}]
     assert [line for line in printed(resource) if line.startswith("Schedule")] == told
+
+
+def objective(**slo: Any) -> list[str]:
+    """Return the lines about the objective."""
+    lines = printed(with_status(slo=slo))
+    begin = lines.index("Objective") + 1
+    return lines[begin : lines.index("", begin)]
+
+
+def test_the_objective_is_told_with_what_is_left_of_its_budget_and_what_was_left_out() -> None:
+    assert objective(goodPercent="99.93", budgetRemainingPercent="86.1", judgedSlots=1400, leftOutSlots=12) == [
+        "99.93 % of 1400 one-minute slots of the last 24 h were good; 99.5 % have to be.",
+        "86.1 % of the error budget is left.",
+        "12 slots have no verdict and are left out.",
+    ]
+
+
+def test_an_objective_that_is_not_known_says_why_and_gives_no_number() -> None:
+    assert objective(message="Prometheus does not answer.") == ["Prometheus does not answer."]
+
+
+def test_an_objective_of_which_there_is_nothing_to_say_is_not_mentioned() -> None:
+    assert "Objective" not in printed()

@@ -18,6 +18,7 @@ def reported(name: str = "chat", **conditions: tuple[str, str]) -> dict[str, Any
             "replicas": 3,
             "readyReplicas": 2,
             "tokensPerSecond": {"demand": "44", "served": "40"},
+            "slo": {"goodPercent": "99.93", "budgetRemainingPercent": "86.1"},
             "conditions": [
                 {"type": kind, "status": status, "reason": reason, "message": f"Why {reason}."}
                 for kind, (status, reason) in conditions.items()
@@ -35,12 +36,12 @@ def printed(*resources: dict[str, Any]) -> list[str]:
 
 def test_a_fleet_at_rest_says_what_it_runs_and_whether_it_keeps_its_promise() -> None:
     resource = reported(SLOMet=("True", "Met"), Progressing=("False", "Settled"))
-    assert printed(resource)[1] == "shop chat q8 2/3 44 40 - 60 met Settled"
+    assert printed(resource)[1] == "shop chat q8 2/3 44 40 - 60 met 86.1 % Settled"
 
 
 def test_what_the_operator_has_not_seen_yet_is_unknown_and_not_zero() -> None:
     resource = {"metadata": {"namespace": "shop", "name": "chat"}, "spec": {"slo": {}}}
-    assert printed(resource)[1] == "shop chat - - - - - - - -"
+    assert printed(resource)[1] == "shop chat - - - - - - - - -"
 
 
 @pytest.mark.parametrize(

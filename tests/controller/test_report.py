@@ -78,6 +78,7 @@ def facts(*pods: Pod, replicas: int = 2, wanted: int = 2, **changes: Any) -> Fac
         name="chat",
         generation=3,
         declared=SPEC,
+        objective=None,
         observation=observation,
         plan=plan,
         kept=keep(Memory()),

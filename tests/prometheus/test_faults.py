@@ -15,6 +15,7 @@ from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.planning.observation import Live
 from tokenpace.prometheus.client import Prometheus
+from tokenpace.prometheus.connection import MetricsError
 from tokenpace.prometheus.samples import MetricsAnswer
 from tokenpace.prometheus.settings import PrometheusSettings
 
@@ -162,7 +163,7 @@ async def test_a_fault_is_one_sentence(
 ) -> None:
     fake.reply = reach(reply)
     answer = await ask(fake.url, timeout_seconds=30)
-    assert answer == MetricsAnswer(samples={}, problems={EngineType.LLAMA_CPP: f"Prometheus at {fake.url} {sentence}"})
+    assert (answer.samples, answer.problem) == ({}, f"Prometheus at {fake.url} {sentence}")
 
 
 @pytest.mark.parametrize("reach", [lambda reply: reply, only_the_clock], ids=["at-once", "after-the-clock"])
@@ -199,6 +200,37 @@ async def test_a_partial_answer_is_used_and_said(fake: FakePrometheus) -> None:
     answer = await ask(fake.url)
     assert answer.problem == f"Prometheus at {fake.url} answered in part: store eu-2 did not answer"
     assert isinstance(answer.samples["team", "chat"], Live)
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        pytest.param(
+            body(b'{"status":"success","data":{"result":[]},"warnings":["store eu-2 did not answer"]}'),
+            "answered in part: store eu-2 did not answer",
+            id="half-an-answer",
+        ),
+        pytest.param(
+            status(422, b'{"status":"error","error":"query processing would load too many samples"}'),
+            "answered HTTP 422: query processing would load too many samples",
+            id="too-much-asked",
+        ),
+        pytest.param(data({"result": [{"metric": {"uid": "u"}}]}), NOT_PROMETHEUS, id="no-values"),
+        pytest.param(
+            data({"result": [{"metric": {"uid": "u"}, "values": [[1500, "0.5"]]}]}), NOT_PROMETHEUS, id="no-slots"
+        ),
+        pytest.param(silent, "did not answer within 1 s", id="silent"),
+    ],
+)
+async def test_slots_that_cannot_be_read_are_an_error_and_not_none(
+    fake: FakePrometheus, reply: Reply, sentence: str
+) -> None:
+    fake.reply = reply
+    prometheus = Prometheus(PrometheusSettings(url=fake.url, timeout_seconds=1))
+    with pytest.raises(MetricsError) as refused:
+        await prometheus.slots(after_minute=0, until_minute=25)
+    await prometheus.close()
+    assert str(refused.value) == f"Prometheus at {fake.url} {sentence}"
 
 
 async def test_a_label_that_looks_like_a_warning_is_none(fake: FakePrometheus) -> None:
@@ -274,7 +306,8 @@ async def test_what_a_pod_exports_outweighs_an_empty_page_beside_it(fake: FakePr
 
 
 async def test_without_engines_only_the_clock_is_asked(fake: FakePrometheus) -> None:
-    assert await ask(fake.url, frozenset()) == MetricsAnswer(samples={}, problems={})
+    answer = await ask(fake.url, frozenset())
+    assert answer == MetricsAnswer(samples={}, problems={}, at_seconds=PROMETHEUS_TIME)
 
 
 async def test_a_rotated_token_is_used_at_once(fake: FakePrometheus, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tokenpace.api.reasons import DecisionReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import DegradedStatus, LLMDeploymentStatus, ObjectiveStatus
 from tokenpace.planning.decision import Finding, Indicators, Plan, Verdict
+from tokenpace.planning.slo_accounting import Tally
 from tokenpace.telemetry.metrics import Decided, OperatorMetrics
 
 SOURCE = {"claimName": "m", "path": "m"}
@@ -71,7 +72,7 @@ STATUS = LLMDeploymentStatus.model_validate(
 
 def decided(**changes: Any) -> Decided:
     whole: dict[str, Any] = {"spec": spec(q8="3", q4="1.50"), "status": STATUS, "plan": plan(), "setbacks": {"q4": 3}}
-    return Decided("shop", "chat", **{**whole, **changes})
+    return Decided(uid="uid-of-chat", namespace="shop", name="chat", **{**whole, **changes})
 
 
 def exported(one: Decided) -> OperatorMetrics:
@@ -107,7 +108,21 @@ def test_a_number_that_is_not_known_has_no_sample() -> None:
 
 
 def test_an_slo_of_which_nothing_is_known_is_neither_met_nor_missed() -> None:
-    assert scraped("tokenpace_slo_met", decided(plan=plan(slo_met=UNKNOWN))) is None
+    assert scraped("tokenpace_slo_met", decided(plan=plan(slo_met=UNKNOWN)), uid="uid-of-chat") is None
+
+
+def test_a_verdict_tells_a_resource_from_its_namesakes() -> None:
+    assert scraped("tokenpace_slo_met", uid="uid-of-chat") == 1.0
+
+
+@pytest.mark.parametrize(("verdict", "slots"), [("good", 30.0), ("bad", 2.0), ("left_out", 7.0)])
+def test_the_slots_of_the_window_are_shown_by_verdict(verdict: str, slots: float) -> None:
+    window = Tally(good=30, bad=2, left_out=7, to_come=21)
+    assert scraped("tokenpace_slo_slots", decided(slots=window), verdict=verdict) == slots
+
+
+def test_slots_that_were_not_read_back_yet_are_absent_and_not_zero() -> None:
+    assert scraped("tokenpace_slo_slots", verdict="good") is None
 
 
 def test_what_the_fleet_costs_is_the_sum_over_the_replicas_that_are_asked_for() -> None:
@@ -135,7 +150,7 @@ def test_quality_is_a_share() -> None:
     assert scraped("tokenpace_quality_ratio") == pytest.approx(0.975)
 
 
-def test_an_error_budget_that_nobody_keeps_is_absent() -> None:
+def test_an_error_budget_that_is_not_known_is_absent() -> None:
     assert scraped("tokenpace_slo_budget_remaining_ratio") is None
 
 

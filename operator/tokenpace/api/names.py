@@ -1,4 +1,4 @@
-"""Every name that tokenpace writes into a cluster: the resource, labels, annotations, objects."""
+"""Every name that others read: the resource, labels, annotations, objects, and the metric that we read back."""
 
 GROUP = "tokenpace.dev"
 VERSION = "v1alpha1"
@@ -23,6 +23,9 @@ APPLIED_TEMPLATE_ANNOTATION = f"{GROUP}/applied-template"
 """The pod template that a workload was given, as JSON: what its pods keep until the user's inputs change."""
 PAUSED_ANNOTATION = f"{GROUP}/paused"
 """On an LLMDeployment, with the value ``"true"``: the operator reports and changes nothing."""
+
+SLO_MET_METRIC = "tokenpace_slo_met"
+"""The operator's verdict on each LLMDeployment, exported at every tick, and read back to account for the objective."""
 
 NAME_MAX_LENGTH = 40
 VARIANT_NAME_MAX_LENGTH = 20

@@ -144,11 +144,20 @@ class VariantStatus(ApiModel):
 
 
 class ObjectiveStatus(ApiModel):
-    """How the objective stands over its window."""
+    """How the objective stands over its window. What is not known is absent, which is neither 0 nor 100."""
 
-    good_percent: PercentString | None = Field(default=None, description="Per cent of one-minute slots that were good.")
+    good_percent: PercentString | None = Field(
+        default=None, description="Per cent of the judged one-minute slots that were good."
+    )
     budget_remaining_percent: PercentString | None = Field(
         default=None, description="Per cent of the error budget that is left; 0 when it is spent."
+    )
+    judged_slots: Count | None = Field(default=None, description="Slots of the window that were good or bad.")
+    left_out_slots: Count | None = Field(
+        default=None, description="Slots of the window without a verdict. They do not count."
+    )
+    message: LongText | None = Field(
+        default=None, description="Why slots are not known, or none has a verdict; absent where all is well."
     )
 
 

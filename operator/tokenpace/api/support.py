@@ -60,7 +60,7 @@ def unsupported_fields(spec: LLMDeploymentSpec) -> tuple[UnsupportedField, ...]:
     """
     return tuple(
         UnsupportedField(field, message)
-        for field, message in (*_of_slo(spec), *_of_scaling(spec.scaling), *_of_variants(spec), *_of_replicas(spec))
+        for field, message in (*_of_scaling(spec.scaling), *_of_variants(spec), *_of_replicas(spec))
     )
 
 
@@ -80,13 +80,6 @@ def _engine_type(variant: Variant) -> EngineType | None:
 
 def _differs(part: ApiModel, field: str) -> bool:
     return bool(getattr(part, field) != type(part).model_fields[field].get_default(call_default_factory=True))
-
-
-def _of_slo(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
-    if _differs(spec.slo, "objective"):
-        yield "spec.slo.objective", "the error budget is not kept yet; `SLOMet` says what holds now."
-    if _differs(spec.slo, "window_hours") and spec.scaling.degraded is None:
-        yield "spec.slo.windowHours", "the error budget is not kept yet; only `scaling.degraded` is counted over it."
 
 
 def _of_scaling(scaling: Scaling) -> Iterator[tuple[str, str]]:

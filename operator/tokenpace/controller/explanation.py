@@ -31,6 +31,7 @@ def explanation(resource: Mapping[str, Any], now: datetime) -> RenderableType:
     sections: Iterable[tuple[str, list[RenderableType]]] = (
         ("Why this fleet", [*_decision(status, now), *_hours(spec, now)]),
         ("Tokens per second", [_speeds(spec, status)]),
+        ("Objective", [*_objective(spec, status)]),
         ("Ladder", [_ladder(spec, ladder), *_setbacks(ladder), *_below_the_best(spec, status)]),
         ("Worth knowing", [_bullet(_told(one)) for one in status.conditions if is_worth_a_word(one)]),
         ("What would change it", [_bullet(sentence) for sentence in status.outlook]),
@@ -93,6 +94,22 @@ def _speeds(spec: LLMDeploymentSpec, status: LLMDeploymentStatus) -> RenderableT
     for name, value, remark in rows:
         table.add_row(name, number(value), Text(remark))
     return table
+
+
+def _objective(spec: LLMDeploymentSpec, status: LLMDeploymentStatus) -> Iterator[RenderableType]:
+    stands, hours = status.slo, spec.slo.window_hours
+    if stands is None:
+        return
+    if stands.good_percent is not None:
+        yield Text(
+            f"{number(stands.good_percent)} % of {number(stands.judged_slots)} one-minute slots of the last {hours} h"
+            f" were good; {number(spec.slo.objective)} % have to be."
+        )
+        yield Text(f"{number(stands.budget_remaining_percent)} % of the error budget is left.")
+    if stands.left_out_slots:
+        yield Text(f"{number(stands.left_out_slots)} slots have no verdict and are left out.")
+    if stands.message is not None:
+        yield Text(stands.message)
 
 
 def _ladder(spec: LLMDeploymentSpec, ladder: Iterable[Rung]) -> RenderableType:

@@ -25,6 +25,7 @@ from tokenpace.controller.disputes import Disputes, begin
 from tokenpace.controller.events import Happening, scalings, switching, turns
 from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
+from tokenpace.controller.objective import Objectives
 from tokenpace.controller.observe import observe
 from tokenpace.controller.readable import Readable, readable_status
 from tokenpace.controller.recollection import keep, recall
@@ -76,6 +77,7 @@ class Loop:
         self._monotonic = monotonic
         self.mirrors = Mirrors(client, on_change=self._on_change, namespaces=settings.namespaces)
         self._scale_targets = ScaleTargetReader(client)
+        self._objectives = Objectives(prometheus)
         self._canaries = Canaries(on_result=self._on_canary)
         self._reporter = Reporter(
             client,
@@ -163,6 +165,7 @@ class Loop:
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
         with self._metrics.query_seconds.time():
             answer = await self._prometheus.sample(engines)
+            await self._objectives.read(answer, readables)
         self._note(answer.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
         works = {
@@ -307,11 +310,24 @@ class Loop:
             problems=field_problems(one.declared),
             refusals=refusals_of(outcomes),
             outdated=outdated_variants(one.resource, one.spec, pins),
+            objective=self._objectives.status(one),
             hands_off=one.hands_off,
         )
         status = await self._report(one, facts, scalings(outcomes, made.message), now)
-        failures = {name: setback.failures for name, setback in memory.setbacks.items()}
-        return Decided(metadata["namespace"], metadata["name"], one.declared, status, made, failures)
+        return self._decided(one, made, memory, status)
+
+    def _decided(self, one: Readable, made: Plan, memory: Memory, status: LLMDeploymentStatus) -> Decided:
+        """Return what a scrape shows of a resource."""
+        return Decided(
+            uid=one.uid,
+            namespace=one.resource["metadata"]["namespace"],
+            name=one.resource["metadata"]["name"],
+            spec=one.declared,
+            status=status,
+            plan=made,
+            setbacks={name: setback.failures for name, setback in memory.setbacks.items()},
+            slots=self._objectives.tally(one),
+        )
 
     def _disputes_of(self, one: Readable, holdings: Holdings) -> Disputes:
         """Return what this operator knows of other writers of a resource's objects."""

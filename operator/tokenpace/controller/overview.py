@@ -41,6 +41,8 @@ class Line:
     target: int | None
     slo: str | None
     """``met`` or ``missed``."""
+    budget_percent: str | None
+    """How much of the error budget is left."""
     state: str | None
     """The reason of the most urgent condition, or of where the fleet is on its way to."""
     message: str
@@ -65,6 +67,7 @@ def line(resource: Mapping[str, Any]) -> Line:
         capacity=speeds.get("capacity"),
         target=resource.get("spec", {}).get("slo", {}).get("generationTokensPerSecond"),
         slo=_VERDICTS.get(conditions.get(ConditionType.SLO_MET, {}).get("status", "")),
+        budget_percent=status.get("slo", {}).get("budgetRemainingPercent"),
         state=state,
         message=message,
         alarming=alarming,
@@ -90,6 +93,7 @@ def overview(lines: Sequence[Line]) -> Table:
     for column in ("READY", "DEMAND", "SERVED", "CAPACITY", "TARGET"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("SLO", no_wrap=True)
+    table.add_column("BUDGET", justify="right", no_wrap=True)
     table.add_column("STATE", no_wrap=True)
     for one in sorted(lines, key=lambda one: (one.namespace, one.name)):
         ready = _UNKNOWN if one.ready is None else f"{one.ready}/{_told(one.replicas)}"
@@ -97,6 +101,7 @@ def overview(lines: Sequence[Line]) -> Table:
         table.add_row(
             *map(Text, (one.namespace, one.name, _told(one.variant), ready, *map(_told, numbers))),
             Text(_told(one.slo), style=_STYLES.get(one.slo or "", "")),
+            Text(_UNKNOWN if one.budget_percent is None else f"{one.budget_percent} %"),
             Text(_told(one.state), style="yellow" if one.alarming else ""),
         )
     return table

@@ -13,6 +13,7 @@ from tokenpace.api.status import (
     FleetSpeeds,
     LastDecision,
     LLMDeploymentStatus,
+    ObjectiveStatus,
     VariantStatus,
     speed,
 )
@@ -50,6 +51,8 @@ class Facts:
     refusals: Sequence[Refusal]
     outdated: Sequence[str]
     """Variants whose pods this version of the operator would render otherwise than they are."""
+    objective: ObjectiveStatus | None
+    """How the objective stands, as far as that is known."""
     hands_off: ProgressingReason | None
     """Why nothing is changed, if nothing may be."""
 
@@ -109,6 +112,7 @@ def build_status(facts: Facts, previous: LLMDeploymentStatus, now_seconds: float
         ),
         variants=tuple(_variant(name, facts, ready) for name in sorted({*quality, *facts.observation.replicas})),
         quality=min(known, default=None),
+        slo=facts.objective,
         degraded=facts.kept.degraded,
         switched_at=facts.kept.switched_at,
         outlook=facts.plan.outlook,

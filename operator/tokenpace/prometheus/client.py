@@ -9,10 +9,12 @@ from typing import TypeVar
 from tokenpace.api.variant import EngineType
 from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
-from tokenpace.prometheus.connection import MALFORMED, MetricsError, ask, not_prometheus
+from tokenpace.planning.slo_accounting import SLOSlots
+from tokenpace.prometheus.connection import MALFORMED, MetricsError, ask, ask_range, not_prometheus
 from tokenpace.prometheus.queries import CLOCK, blank_query, window_query
 from tokenpace.prometheus.samples import MetricsAnswer, Series, read_blank, read_samples, read_series
 from tokenpace.prometheus.settings import PrometheusSettings
+from tokenpace.prometheus.slots import BLOCK_SECONDS, first_minute_of, read_slots, slots_query
 
 T = TypeVar("T")
 
@@ -51,7 +53,19 @@ class Prometheus:
         return MetricsAnswer(
             samples={pod: sample for part in parts for pod, sample in part.samples.items()},
             problems={engine_type: problem for part in parts for engine_type, problem in part.problems.items()},
+            at_seconds=at,
         )
+
+    async def slots(self, *, after_minute: int, until_minute: int) -> dict[str, SLOSlots]:
+        """Return the slots of every LLMDeployment that has any after one minute and up to another, by UID.
+
+        They begin with a whole block, and so perhaps a little earlier. One query, whatever the number of resources.
+
+        Raises:
+            MetricsError: Prometheus gave no answer, or one that may be partial.
+        """
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
+        return await self._within(deadline, partial(self._ask_slots, after_minute, until_minute))
 
     async def close(self) -> None:
         """Give up what is under way; its threads end with their sockets' time-outs."""
@@ -97,6 +111,23 @@ class Prometheus:
         answer = ask(self._settings, CLOCK)
         try:
             return float(answer.result[1])
+        except MALFORMED as error:
+            raise not_prometheus(self._settings) from error
+
+    def _ask_slots(self, after_minute: int, until_minute: int) -> dict[str, SLOSlots]:
+        """Blocking. Half an answer is none: the slots that it lacks would be left out for ever."""
+        first = first_minute_of(after_minute, until_minute)
+        answer = ask_range(
+            self._settings,
+            slots_query(first, self._settings),
+            start_seconds=60 * (first - 1) + BLOCK_SECONDS,
+            end_seconds=60 * until_minute,
+            step_seconds=BLOCK_SECONDS,
+        )
+        if answer.warning is not None:
+            raise MetricsError(answer.warning)
+        try:
+            return read_slots(answer.result, first_minute=first, until_minute=until_minute)
         except MALFORMED as error:
             raise not_prometheus(self._settings) from error
 

@@ -4,7 +4,9 @@ Blocking: to be called on a thread. Each question has a connection of its own, s
 nothing from a kept one, which would have to be noticed dead after a restart of Prometheus, and shared between threads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
@@ -53,10 +55,27 @@ def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = Non
     Raises:
         MetricsError: for everything that can go wrong.
     """
+    moment = {} if at_seconds is None else {"time": f"{at_seconds:.3f}"}
+    return _asked(settings, lambda connection, limits: connection.custom_query(query, params={**limits, **moment}))
+
+
+def ask_range(
+    settings: PrometheusSettings, query: str, *, start_seconds: int, end_seconds: int, step_seconds: int
+) -> Answer:
+    """Evaluate a query at several moments, the first and the last one included.
+
+    Raises:
+        MetricsError: for everything that can go wrong.
+    """
+    start, end = (datetime.fromtimestamp(seconds, UTC) for seconds in (start_seconds, end_seconds))
+    return _asked(
+        settings,
+        lambda connection, limits: connection.custom_query_range(query, start, end, f"{step_seconds}s", params=limits),
+    )
+
+
+def _asked(settings: PrometheusSettings, question: Callable[[PrometheusConnect, dict[str, str]], Any]) -> Answer:
     warnings: list[str] = []
-    parameters = {"timeout": f"{settings.timeout_seconds}s"}
-    if at_seconds is not None:
-        parameters["time"] = f"{at_seconds:.3f}"
     try:
         with requests.Session() as session:
             session.verify = str(settings.ca_file) if settings.ca_file else True
@@ -68,7 +87,7 @@ def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = Non
                 retry=Retry(0, read=False),  # the next tick asks again
                 timeout=settings.timeout_seconds,
             )
-            result = connection.custom_query(query, params=parameters)
+            result = question(connection, {"timeout": f"{settings.timeout_seconds}s"})
     except _RefusalError as refusal:
         raise MetricsError(f"Prometheus at {settings.url} {refusal}") from refusal
     except _FAILURES as error:

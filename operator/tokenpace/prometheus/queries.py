@@ -1,5 +1,7 @@
 """The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods."""
 
+from collections.abc import Mapping
+
 from tokenpace.engines.engine import Signal
 from tokenpace.prometheus.settings import PrometheusSettings
 
@@ -13,9 +15,8 @@ def window_query(signal: Signal, settings: PrometheusSettings) -> str:
     A range selector instead of a `rate()`: docs/decisions/0030.
     """
     present = [f'{label}!=""' for label in (settings.namespace_label, settings.pod_label)]
-    required = {**signal.labels, **settings.extra_matchers}
-    equal = [f'{label}="{_escaped(value)}"' for label, value in required.items()]
-    return f"{signal.metric}{{{','.join([*present, *equal])}}}[{settings.window_seconds}s]"
+    matchers = [*present, *equal({**signal.labels, **settings.extra_matchers})]
+    return f"{signal.metric}{{{','.join(matchers)}}}[{settings.window_seconds}s]"
 
 
 def blank_query(settings: PrometheusSettings) -> str:
@@ -27,6 +28,11 @@ def blank_query(settings: PrometheusSettings) -> str:
         f"min_over_time({window_query(Signal(metric), settings)})" for metric in ("scrape_samples_scraped", "up")
     )
     return f"{samples} == 0 and {up} == 1"
+
+
+def equal(labels: Mapping[str, str]) -> list[str]:
+    """Return the matchers of series that have these labels."""
+    return [f'{label}="{_escaped(value)}"' for label, value in labels.items()]
 
 
 def _escaped(value: str) -> str:

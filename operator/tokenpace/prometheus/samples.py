@@ -29,6 +29,8 @@ class MetricsAnswer:
     """Of every pod with series. A pod that is not here has none: see `sample_of`."""
     problems: Mapping[EngineType, str]
     """By engine type, why nothing or not everything was answered, in one sentence without secrets."""
+    at_seconds: float | None = None
+    """The moment that this is about, by Prometheus' clock; None where it did not tell the time."""
 
     @property
     def problem(self) -> str | None:

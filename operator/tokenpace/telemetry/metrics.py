@@ -12,18 +12,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from tokenpace.api.names import SLO_MET_METRIC
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.planning.decision import Finding, Plan, Verdict
+from tokenpace.planning.slo_accounting import Tally
 
 _RESOURCE = ("namespace", "name")
 _VERDICT_VALUES = {Verdict.TRUE: 1.0, Verdict.FALSE: 0.0}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """The last plan of one LLMDeployment, and what was reported with it."""
 
+    uid: str
     namespace: str
     name: str
     spec: LLMDeploymentSpec
@@ -31,6 +34,8 @@ class Decided:
     plan: Plan
     setbacks: Mapping[str, int] = field(default_factory=dict)
     """How often in a row a variant could not take over, by variant."""
+    slots: Tally | None = None
+    """The objective's window; None while it is not known."""
 
     @property
     def cost_per_hour(self) -> float | None:
@@ -73,11 +78,6 @@ _NUMBERS: tuple[tuple[str, str, Callable[[Decided], float | None]], ...] = (
         lambda one: one.plan.indicators.stream_tokens_per_second,
     ),
     (
-        "tokenpace_slo_met",
-        "1 while the SLO is met, 0 while it is not; absent while that is unknown",
-        lambda one: _verdict(one.plan.slo_met),
-    ),
-    (
         "tokenpace_slo_feasible",
         "1 if some allowed fleet meets the SLO, 0 if none does; absent while that is unknown",
         lambda one: _verdict(one.plan.slo_feasible),
@@ -89,7 +89,7 @@ _NUMBERS: tuple[tuple[str, str, Callable[[Decided], float | None]], ...] = (
     ),
     (
         "tokenpace_slo_budget_remaining_ratio",
-        "Share of the error budget that is left; absent where none is kept",
+        "Share of the error budget that is left; absent while that is unknown",
         lambda one: _ratio(one.status.slo.budget_remaining_percent if one.status.slo else None),
     ),
     (
@@ -147,8 +147,33 @@ class FleetCollector(Collector):
                 if (value := number(one)) is not None:
                     family.add_metric((one.namespace, one.name), value)
             yield family
+        yield self._slo_met()
+        yield self._slots()
         yield from self._replicas()
         yield self._setbacks()
+
+    def _slo_met(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            SLO_MET_METRIC,
+            "1 while the SLO is met, 0 while it is not; absent while unknown. The last of a minute is its slot's",
+            labels=(*_RESOURCE, "uid"),
+        )
+        for one in self._decided:
+            if (value := _verdict(one.plan.slo_met)) is not None:
+                family.add_metric((one.namespace, one.name, one.uid), value)
+        return family
+
+    def _slots(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "tokenpace_slo_slots",
+            "One-minute slots of the objective's window that were good, bad or left out; absent while that is unknown",
+            labels=(*_RESOURCE, "verdict"),
+        )
+        for one in self._decided:
+            if (slots := one.slots) is not None:
+                for verdict, count in (("good", slots.good), ("bad", slots.bad), ("left_out", slots.left_out)):
+                    family.add_metric((one.namespace, one.name, verdict), count)
+        return family
 
     def _replicas(self) -> Iterator[GaugeMetricFamily]:
         desired = GaugeMetricFamily(
