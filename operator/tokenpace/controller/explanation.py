@@ -31,7 +31,13 @@ from tokenpace.controller.manifest import ManifestError, parse_spec
 from tokenpace.planning.schedules import is_active, schedule_problems
 
 _GOOD_WHEN_TRUE = frozenset(
-    {ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_MET, ConditionType.SLO_FEASIBLE}
+    {
+        ConditionType.READY,
+        ConditionType.METRICS_AVAILABLE,
+        ConditionType.SLO_MET,
+        ConditionType.SLO_FEASIBLE,
+        ConditionType.SPEED_CARDS_ACCURATE,
+    }
 )
 _AT_REST_AND_WORTH_A_WORD = frozenset(
     {ProgressingReason.PAUSED, ProgressingReason.ADVISORY, ProgressingReason.TEMPLATE_OUTDATED}
@@ -129,16 +135,22 @@ def _ladder(spec: LLMDeploymentSpec, status: LLMDeploymentStatus, now: datetime)
     declared = {variant.name: variant for variant in spec.ladder}
     seen = {variant.name: variant for variant in status.variants}
     for name in (*declared, *sorted(seen.keys() - declared)):
-        table.add_row(name, *_rung(declared.get(name), spec.slo.min_quality), *_standing(seen.get(name), now))
+        rung = _rung(declared.get(name), seen.get(name), spec.slo.min_quality)
+        table.add_row(name, *rung, *_standing(seen.get(name), now))
     return table
 
 
-def _rung(variant: Variant | None, min_quality: Decimal) -> tuple[str, str]:
-    """Return quality and cost of a variant as declared; None is one that is no longer in the spec."""
+def _rung(variant: Variant | None, seen: VariantStatus | None, min_quality: Decimal) -> tuple[str, str]:
+    """Return quality and cost of a variant as declared, quality also as reported: it may be of a speed card.
+
+    None is a variant that is no longer in the spec.
+    """
     if variant is None:
         return "retiring", _UNKNOWN
-    below = f" (below {_number(min_quality)})" if variant.quality < min_quality else ""
-    return f"{_number(variant.quality)}{below}", _number(variant.hourly_cost)
+    reported = None if seen is None else seen.quality
+    quality = variant.quality if variant.declared_quality is not None or reported is None else reported
+    below = f" (below {_number(min_quality)})" if quality < min_quality else ""
+    return f"{_number(quality)}{below}", _number(variant.hourly_cost)
 
 
 def _standing(variant: VariantStatus | None, now: datetime) -> tuple[str, ...]:
