@@ -18,8 +18,8 @@ FITTED_DEVIATION = 0.15
 longer prompts or another day. As much as what was learned before a restart is believed to within."""
 
 ELSEWHERE_DEVIATION = 0.4
-"""Of all costs on a speed card together: another node, or its neighbours, make an engine slower as a whole. Little would
-let a card that is wrong by two stay wrong for ten minutes; this much makes one that is right no less steady."""
+"""Of all costs on a speed card together: another node, or its neighbours, make an engine slower as a whole. With 0.15 a
+card that is wrong by two would still be wrong by 1.4 after ten minutes; this much makes a right one no less steady."""
 
 STEP_SHARE = 0.5
 """Share of a token's time that is step and not token, where no second speed tells them apart. Half way between what was
