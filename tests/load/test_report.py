@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loadgen.report import Stretch, figures, percentile, totals
-from loadgen.stream import End, Stream
+from tokenpace.bench.stream import End, Stream
 
 WHOLE = Stretch(0, 10)
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from loadgen.profile import Profile
 from loadgen.run import OpenLoop, Settings
-from loadgen.stream import End, Request, Stream, chat_request, completion_request, generate
+from tokenpace.bench.stream import End, Request, Stream, chat_request, completion_request, generate
 
 TOKENS = 3
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
