@@ -73,7 +73,7 @@ benchmark: .venv/.synced ## Figures for docs/benchmarks.md; TRACE is a recording
 	$(RUN) python -m benchmarks.planning
 	$(RUN) python -m benchmarks.replay $(TRACE)
 
-crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart, and the reference of its fields
-	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml
-	cp crds/tokenpace.dev_llmdeployments.yaml charts/tokenpace/files/
+crd: .venv/.synced ## Write the CRDs from the models, for crds/ and the chart, and the reference of its fields
+	for plural in llmdeployments llmspeedcards; do $(RUN) tokenpace crd $$plural > crds/tokenpace.dev_$$plural.yaml; done
+	cp crds/*.yaml charts/tokenpace/files/
 	$(RUN) tokenpace crd --reference > docs/reference.md

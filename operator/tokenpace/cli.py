@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from tokenpace.api.reference import reference as field_reference
-from tokenpace.api.schema import crd_yaml
+from tokenpace.api.schema import DEFINITIONS, crd_yaml
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
 from tokenpace.controller.lookup import LookupFailedError, look_up, look_up_all
@@ -191,10 +191,18 @@ def replay_traffic(
 
 @app.command("crd")
 def print_crd(
-    reference: Annotated[bool, typer.Option("--reference", help="Print its fields as a page in Markdown.")] = False,
+    plural: Annotated[
+        str | None,
+        typer.Argument(help=f"{' or '.join(one.plural for one in DEFINITIONS)}. Default: both.", show_default=False),
+    ] = None,
+    reference: Annotated[bool, typer.Option("--reference", help="Print their fields as a page in Markdown.")] = False,
 ) -> None:
-    """Print the CustomResourceDefinition."""
-    typer.echo(field_reference() if reference else crd_yaml(), nl=False)
+    """Print the CustomResourceDefinitions."""
+    chosen = [one for one in DEFINITIONS if plural in (None, one.plural)]
+    if not chosen:
+        legal = ", ".join(one.plural for one in DEFINITIONS)
+        raise typer.BadParameter(f"{plural!r} is none of {legal}", param_hint="PLURAL")
+    typer.echo(field_reference() if reference else "---\n".join(map(crd_yaml, chosen)), nl=False)
 
 
 def _read(manifest: Path) -> str:
