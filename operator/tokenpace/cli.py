@@ -1,4 +1,4 @@
-"""The command line, also as `kubectl tokenpace`: run, render, status, explain, import, replay, crd."""
+"""The command line, also as `kubectl tokenpace`: run, render, status, explain, import, replay, bench, crd."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from rich.live import Live
 
 from tokenpace.api.reference import reference as field_reference
 from tokenpace.api.schema import DEFINITIONS, crd_yaml
+from tokenpace.bench.cli import bench_server
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
 from tokenpace.controller.lookup import LookupFailedError, look_up, look_up_all
@@ -187,6 +188,9 @@ def replay_traffic(
     except (OSError, ReplayError) as error:
         typer.echo(f"tokenpace replay: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+app.command("bench")(bench_server)
 
 
 @app.command("crd")

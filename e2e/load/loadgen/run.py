@@ -78,9 +78,7 @@ class ProfileRun:
             reporter = reporting.create_task(self._report(loop, begin))
             await loop.run(self._due(), seconds=self._settings.profile.seconds)
             reporter.cancel()
-        whole = figures(
-            loop.ended, loop.in_flight, Stretch(begin, clock()), self._settings.max_tokens, _tokens(loop)
-        )
+        whole = figures(loop.ended, loop.in_flight, Stretch(begin, clock()), self._settings.max_tokens, _tokens(loop))
         self._emit({"kind": "summary", **whole, **totals(loop.ended)})
 
     def _due(self) -> Iterator[tuple[float, Request]]:

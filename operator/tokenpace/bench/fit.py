@@ -1,8 +1,8 @@
 """The costs (a, b, c) of the engine-second balance, fitted to what each request met. Pure.
 
-Over the seconds T in which one stream got n tokens, all streams G and prompts of P tokens were worked off, a busy engine
-spent ``T = a·n + b·G + c·P`` (`tokenpace.planning.balance`): every term but the costs is seen by the clients. Prompts
-count where their first token falls. A request on its own adds ``T = a + b + c·I`` up to its first token.
+Over the seconds T in which one stream got n tokens, all streams G, and prompts of P tokens were worked off, a busy
+engine spent ``T = a·n + b·G + c·P`` (`tokenpace.planning.balance`). Clients see all of it but the costs; a prompt
+counts where its first token falls. A request on its own adds ``T = a + b + c·I`` up to its first token.
 
 Least squares of T in shares of T, because noise grows with it, over costs that are not negative: with three of them the
 best is found by trying every set of those that are not 0. Requests that run together share their noise, so errors are
@@ -48,7 +48,8 @@ def lone_rows(streams: Iterable[Stream]) -> list[Row]:
         if (first := stream.first_token_seconds) is not None and stream.prompt_tokens is not None:
             rows.append(Row(first, 1.0, 1.0, stream.prompt_tokens))
         if stream.seconds_per_token is not None:
-            rows.append(Row(stream.seconds_per_token * (stream.tokens - 1), *[stream.tokens - 1.0] * 2, 0.0))
+            later = stream.tokens - 1.0
+            rows.append(Row(stream.seconds_per_token * later, later, later, 0.0))
     return rows
 
 
@@ -87,9 +88,7 @@ def fit(rows: Sequence[Row]) -> Fit | None:
     """
     if len(rows) < LEAST_ROWS:
         return None
-    blocks = [
-        rows[len(rows) * number // BLOCKS : len(rows) * (number + 1) // BLOCKS] for number in range(BLOCKS)
-    ]
+    blocks = [rows[len(rows) * number // BLOCKS : len(rows) * (number + 1) // BLOCKS] for number in range(BLOCKS)]
     parts = [_equations(block) for block in blocks]
     whole = _sum(parts)
     best = _solved(whole)
@@ -99,9 +98,7 @@ def fit(rows: Sequence[Row]) -> Fit | None:
     errors = [
         math.sqrt((BLOCKS - 1) / BLOCKS * sum((one[cost] - best[cost]) ** 2 for one in without)) for cost in range(3)
     ]
-    step, token, prompt = (
-        Estimate(value=value, error=error) for value, error in zip(best, errors, strict=True)
-    )
+    step, token, prompt = (Estimate(value=value, error=error) for value, error in zip(best, errors, strict=True))
     return Fit(
         step_seconds=step,
         token_seconds=token,
@@ -128,7 +125,10 @@ def _equations(rows: Iterable[Row]) -> Matrix:
     """Return the normal equations of rows in shares of their seconds, so that each right-hand side is 1."""
     shares = [[part / row.seconds for part in row[1:]] for row in rows]
     return [
-        [*(math.fsum(one[left] * one[right] for one in shares) for right in range(3)), math.fsum(o[left] for o in shares)]
+        [
+            *(math.fsum(one[left] * one[right] for one in shares) for right in range(3)),
+            math.fsum(o[left] for o in shares),
+        ]
         for left in range(3)
     ]
 

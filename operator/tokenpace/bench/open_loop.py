@@ -1,8 +1,8 @@
 """The open loop: send each stream when it is due, whatever became of the others.
 
 Arrivals are fixed before the first request is sent and wait for no answer, and first-token times count from the
-scheduled arrival, not from the moment of sending: a stall of the server, of the connections or of this program lengthens
-them and hides nothing (coordinated omission; Tene, How NOT to Measure Latency, 2013). Nothing is retried.
+scheduled arrival, not from the moment of sending: a stall of the server, of the connections or of this program
+lengthens them and hides nothing (coordinated omission; Tene, How NOT to Measure Latency, 2013). Nothing is retried.
 """
 
 import asyncio

@@ -40,6 +40,17 @@ class Server(_Part):
     """Requests that it works on at a time, where it says so."""
 
 
+class Machine(_Part):
+    """What one replica runs on."""
+
+    name: str
+    accelerators: int
+    cpu: str | None
+    """Limit, as in a container."""
+    memory: str | None
+    """Limit, as in a container."""
+
+
 class Workload(_Part):
     """What was asked of it."""
 
@@ -176,8 +187,11 @@ class Result(_Part):
     """Does it again."""
     url: str
     server: Server
+    model: str
+    """What people call it, the same for every variant; `server.model` is what its API calls it."""
     quantization: str | None
-    hardware: str
+    image: str | None
+    machine: Machine
     workload: Workload
     lone: Lone
     points: tuple[Point, ...]
@@ -190,7 +204,7 @@ class Result(_Part):
     fit: Fit | None
     hourly_cost: float | None
     cost_per_million_tokens: float | None
-    """At `sustained_tokens_per_second`, in the currency of the hourly cost."""
+    """Generated tokens, at `generation_tokens_per_second`, in the currency of the hourly cost."""
     quality: Quality | None
 
 

@@ -19,7 +19,7 @@ class End(StrEnum):
     COMPLETE = "complete"  # the end mark, and exactly the tokens asked for
     SHORT = "short"  # the end mark after another number of tokens
     CUT = "cut"  # the connection ended, or the server reported an error, before the end mark
-    REJECTED = "rejected"  # an HTTP status other than 200
+    REJECTED = "rejected"  # an HTTP status that tells of an error
     REFUSED = "refused"  # no connection
     TIMED_OUT = "timed_out"
 
@@ -62,9 +62,10 @@ class Stream:
     @property
     def seconds_per_token(self) -> float | None:
         """Time per output token, (last - first token) / (tokens - 1), MLPerf's; None before two tokens."""
-        if self.tokens < 2 or self.event_times[-1] <= self.event_times[0]:
+        first, last = self.first_token_at, self.last_token_at
+        if first is None or last is None or last <= first:
             return None
-        return (self.event_times[-1] - self.event_times[0]) / (self.tokens - 1)
+        return (last - first) / (self.tokens - 1)
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -153,7 +154,7 @@ async def _receive(session: aiohttp.ClientSession, request: Request, stream: Str
     stream.sent_at = clock()
     endpoint = request.endpoint
     async with session.post(endpoint.path, json=endpoint.body(request.prompt, request.max_tokens)) as response:
-        if response.status != 200:
+        if not response.ok:
             stream.detail = f"{response.status}: {(await response.text())[:200]}"
             return End.REJECTED
         is_whole = False
