@@ -3,21 +3,15 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-
-class Arrival(NamedTuple):
-    """One request that is due."""
-
-    at_seconds: float
-    prompt_tokens: int
-    generated_tokens: int
+from tokenpace.traces import Request
 
 
 class Schedule(Protocol):
-    """Arrivals without end, at a rate."""
+    """Requests without end, at a rate."""
 
-    def arrivals(self, rate: float, randomness: random.Random, /) -> Iterator[Arrival]:
+    def arrivals(self, rate: float, randomness: random.Random, /) -> Iterator[Request]:
         """Yield arrivals in the order of their times, ``rate`` of them a second in the mean."""
 
 
@@ -31,12 +25,12 @@ class Poisson:
     """Lengths are from (1 - spread) to (1 + spread) times the mean: what tells the cost of a prompt token from that of
     a generated one (`tokenpace.bench.fit`)."""
 
-    def arrivals(self, rate: float, randomness: random.Random, /) -> Iterator[Arrival]:
+    def arrivals(self, rate: float, randomness: random.Random, /) -> Iterator[Request]:
         """Yield arrivals with exponential gaps."""
         at_seconds = 0.0
         while True:
             at_seconds += randomness.expovariate(rate)
-            yield Arrival(
+            yield Request(
                 at_seconds,
                 around(self.prompt_tokens, self.spread, randomness),
                 around(self.generated_tokens, self.spread, randomness),
@@ -50,10 +44,10 @@ class Recorded:
     Begun again when they are over. What makes recorded traffic rougher than Poisson's stays.
     """
 
-    requests: Sequence[Arrival]
+    requests: Sequence[Request]
     """In the order of their times, the first at 0."""
 
-    def arrivals(self, rate: float, _randomness: random.Random, /) -> Iterator[Arrival]:
+    def arrivals(self, rate: float, _randomness: random.Random, /) -> Iterator[Request]:
         """Yield the recording, stretched."""
         mean_gap = self.requests[-1].at_seconds / max(len(self.requests) - 1, 1)
         stretch = 1 / (rate * mean_gap) if mean_gap > 0 else 1.0

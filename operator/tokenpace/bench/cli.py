@@ -36,6 +36,10 @@ def bench_server(
         int | None, typer.Option(min=2, help="Mean; 64 by default, as LLM-Perf.", rich_help_panel=_SPEED)
     ] = None,
     spread: Annotated[float, typer.Option(help="0: all requests alike.", rich_help_panel=_SPEED)] = 0.5,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Recorded arrivals and lengths, stretched to each rate.", rich_help_panel=_SPEED),
+    ] = None,
     rate: Annotated[
         list[float] | None,
         typer.Option(min=1e-6, help="Requests/s, may be given often. Default: a sweep.", rich_help_panel=_SPEED),

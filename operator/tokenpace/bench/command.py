@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import ValidationError
 
-from tokenpace.bench.arrivals import Poisson, Schedule
+from tokenpace.bench.arrivals import Poisson, Recorded, Schedule
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.fit import fit
 from tokenpace.bench.measure import Bench, Load, characters_per_token, first_rate
@@ -21,6 +21,7 @@ from tokenpace.bench.result import Machine, Quality, Result, Workload
 from tokenpace.bench.server import identify
 from tokenpace.bench.stream import ENDPOINTS
 from tokenpace.bench.sweep import declared, sweep
+from tokenpace.traces import TraceError, read_trace
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -135,6 +136,11 @@ def cost_per_million_tokens(hourly_cost: float | None, tokens_per_second: float 
 def _schedule(options: Options) -> Schedule:
     if not 0 <= options.spread < 1:
         raise BenchError("--spread: must be from 0 (fixed lengths) to less than 1")
+    if options.trace is not None:
+        try:
+            return Recorded(read_trace(options.trace))
+        except TraceError as error:
+            raise BenchError(f"--trace: {error}") from error
     return Poisson(options.prompt_tokens, options.generated_tokens, options.spread)
 
 

@@ -58,7 +58,7 @@ class Bench:
         self._load = load
         self._say = say
         # Prompts differ in every run, whatever the seed: a server that served the last one may still know its prompts.
-        self._prompts = random.Random()  # noqa: S311
+        self._prompts = random.Random()
 
     async def lone(self) -> Lone:
         """Send one request after the other, the first of them unmeasured: it pays for what servers do but once.
@@ -115,7 +115,7 @@ class Bench:
 
     def _due(self, rate: float) -> Iterator[tuple[float, Request]]:
         """Yield what is due; the seed and the rate fix the arrivals."""
-        randomness = random.Random(f"{self._load.seed} {rate}")  # noqa: S311
+        randomness = random.Random(f"{self._load.seed} {rate}")
         for arrival in self._load.schedule.arrivals(rate, randomness):
             yield (
                 arrival.at_seconds,
