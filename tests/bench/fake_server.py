@@ -4,13 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from aiohttp import web
 
 TOKENS = 3
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Serve = Callable[[Handler], Awaitable[str]]
-"""Starts a server with one handler and returns its URL."""
+
+
+class Serve(Protocol):
+    """Starts a server whose every path of generation, or one path, has one handler, and returns its URL."""
+
+    async def __call__(self, handler: Handler, path: str | None = None) -> str: ...
 
 
 async def answer(request: web.Request, tokens: int = TOKENS, *, end_mark: bool = True) -> web.StreamResponse:
@@ -67,10 +72,10 @@ async def servers() -> AsyncIterator[Serve]:
     """Give what starts servers on loopback; they stop with the context."""
     runners: list[web.AppRunner] = []
 
-    async def start(handler: Handler) -> str:
+    async def start(handler: Handler, path: str | None = None) -> str:
         app = web.Application()
-        app.router.add_post("/v1/completions", handler)
-        app.router.add_post("/v1/chat/completions", handler)
+        for each in ("/v1/completions", "/v1/chat/completions") if path is None else (path,):
+            app.router.add_post(each, handler)
         app.router.add_get("/v1/models", models)
         runner = web.AppRunner(app, handler_cancellation=True)
         await runner.setup()

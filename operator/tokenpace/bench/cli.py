@@ -17,6 +17,9 @@ from tokenpace.bench.options import Options, of_variant
 from tokenpace.bench.result import Result
 from tokenpace.bench.show import show
 
+_PLAIN_WIDTH = 160
+"""Columns where no terminal has any: as many as the sweep needs in one line a point."""
+
 _SPEED, _QUALITY, _LABELS, _OUTPUT = "Speed", "Quality", "What it is called on the card", "Output"
 
 
@@ -118,7 +121,10 @@ def _with_url(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _write(found: Result, out: Path | None, card_file: Path | None) -> None:
     if Path("-") not in (out, card_file):
-        Console().print(show(found))
+        console = Console()
+        if not console.is_terminal:
+            console.width = _PLAIN_WIDTH
+        console.print(show(found))
     if out is not None:
         _put(found.model_dump_json(indent=1) + "\n", out)
     if card_file is not None:

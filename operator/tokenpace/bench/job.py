@@ -35,7 +35,7 @@ def job(options: Options, *, image: str, variant: str | None) -> Mapping[str, An
                             "image": image,
                             "args": ["bench", *arguments(options), "--out=-"],
                             # No limit: throttled, it would measure itself, and say so.
-                            "resources": {"requests": {"cpu": "1", "memory": "256Mi"}},
+                            "resources": {"requests": {"cpu": "500m", "memory": "256Mi"}},
                             "securityContext": {
                                 "allowPrivilegeEscalation": False,
                                 "readOnlyRootFilesystem": True,
