@@ -59,6 +59,7 @@ soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted a
 	$(RUN) python -m e2e.capacity q8
 	$(RUN) python -m e2e.capacity q4
 	$(RUN) python -m e2e.simulated
+	$(RUN) python -u -m e2e.bench
 	$(RUN) python -m e2e.switches --serving llama-cpp
 	$(RUN) python -m e2e.switches --serving tgi
 

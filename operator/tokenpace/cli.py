@@ -1,4 +1,4 @@
-"""The command line, also as `kubectl tokenpace`: run, render, status, explain, import, replay, leaderboard, crd."""
+"""The command line, also as `kubectl tokenpace`: one function a command."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from rich.live import Live
 
 from tokenpace.api.reference import reference as field_reference
 from tokenpace.api.schema import DEFINITIONS, crd_yaml
+from tokenpace.bench.cli import bench_server
 from tokenpace.cluster.kinds import SPEED_CARDS
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
@@ -192,6 +193,9 @@ def replay_traffic(
     except (OSError, ReplayError) as error:
         typer.echo(f"tokenpace replay: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+app.command("bench")(bench_server)
 
 
 class BoardOutput(StrEnum):
