@@ -22,7 +22,7 @@ def card(name: str = "fast", **spec: Any) -> dict[str, Any]:
     """Return a card of the q8 variant, as the API server stores it."""
     body = copy.deepcopy(WHOLE)
     body["metadata"] = {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"}
-    body["spec"] |= spec
+    body["spec"] |= {"hardware": {"name": "half a core", "cpu": "500m"}, **spec}
     return body
 
 
@@ -58,6 +58,7 @@ def test_a_card_without_quality_and_cost_leaves_the_defaults(resource: Any) -> N
     [
         ({"engine": {"type": "VLLM", "version": "0.11"}}, "engine VLLM"),
         ({"quantization": "q4_0"}, "quantization q4_0"),
+        ({"hardware": {"name": "a core", "cpu": 1}}, "CPU limit of 1, and the variant has 0.5"),
     ],
 )
 def test_a_card_of_another_variant_is_told_from_this_one(resource: Any, differs: Any, words: str) -> None:
@@ -82,6 +83,13 @@ def test_weights_from_the_hub_must_be_of_the_cards_model(resource: Any, name: st
 def test_spellings_of_a_quantization_may_differ_in_case(resource: Any) -> None:
     spec = spec_of(resource)
     assert mismatch(keep_card(card(quantization="Q8_0"))["card"], spec.variants[0], spec) is None
+
+
+def test_a_card_of_another_number_of_gpus_is_told(resource: Any) -> None:
+    spec = spec_of(resource, resources={"limits": {"nvidia.com/gpu": 2, "cpu": 8}})
+    one, two = (keep_card(card(hardware={"name": "H100", "accelerators": count, "cpu": 4}))["card"] for count in (1, 2))
+    assert mismatch(one, spec.variants[0], spec) == "1 accelerators, and the variant has 2"
+    assert mismatch(two, spec.variants[0], spec) is None
 
 
 async def test_a_resource_starts_from_its_card(operator: Operator, resource: Any) -> None:

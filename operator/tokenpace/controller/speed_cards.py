@@ -10,8 +10,10 @@ from tokenpace.api.reasons import SpeedCardReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.api.variant import Variant
+from tokenpace.cluster.comparison import same_amount
 from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.mirror import Key
+from tokenpace.engines.hardware import Hardware, device_count, hardware
 from tokenpace.planning.decision import Finding, Verdict
 
 _CARD = "card"
@@ -119,6 +121,17 @@ def mismatch(card: LLMSpeedCardSpec, variant: Variant, spec: LLMDeploymentSpec) 
     repositories = [one.hugging_face.repo for one in sources if one is not None and one.hugging_face is not None]
     if repositories and card.model.name not in (*repositories, spec.model.served_name):
         return f"model {card.model.name}, and the variant serves {repositories[0]}"
+    return _other_compute(card, variant)
+
+
+def _other_compute(card: LLMSpeedCardSpec, variant: Variant) -> str | None:
+    """Return in what a card's replica had more or less to compute with; of a GPU's pod the CPU does not matter."""
+    devices, measured = device_count(variant), card.hardware.accelerators
+    if devices and measured and devices != measured:
+        return f"{measured} accelerators, and the variant has {devices}"
+    limit, cpu = variant.resources.limits.get("cpu"), card.hardware.cpu
+    if hardware(variant) is Hardware.CPU and None not in (limit, cpu) and not same_amount(limit, cpu):
+        return f"a CPU limit of {cpu}, and the variant has {limit}"
     return None
 
 
