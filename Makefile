@@ -61,6 +61,7 @@ soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted a
 	$(RUN) python -m e2e.capacity q8
 	$(RUN) python -m e2e.capacity q4
 	$(RUN) python -m e2e.simulated
+	$(RUN) python -u -m e2e.bench
 	$(RUN) python -m e2e.switches --serving llama-cpp
 	$(RUN) python -m e2e.switches --serving tgi
 
@@ -75,7 +76,7 @@ benchmark: .venv/.synced ## Figures for docs/benchmarks.md; TRACE is a recording
 	$(RUN) python -m benchmarks.planning
 	$(RUN) python -m benchmarks.replay $(TRACE)
 
-crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart, and the reference of its fields
-	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml
-	cp crds/tokenpace.dev_llmdeployments.yaml charts/tokenpace/files/
+crd: .venv/.synced ## Write the CRDs from the models, for crds/ and the chart, and the reference of its fields
+	for plural in llmdeployments llmspeedcards; do $(RUN) tokenpace crd $$plural > crds/tokenpace.dev_$$plural.yaml; done
+	cp crds/*.yaml charts/tokenpace/files/
 	$(RUN) tokenpace crd --reference > docs/reference.md

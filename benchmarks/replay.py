@@ -18,8 +18,8 @@ from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.scenarios import replay_of
 from tokenpace.replay.simulate import simulate
 from tokenpace.replay.speeds import LLAMA2_70B_ON_4_H100
-from tokenpace.replay.traces import read_trace
 from tokenpace.replay.truth import Fleet, Prefill, Scenario
+from tokenpace.traces import read_trace
 
 LIMIT_SECONDS = 5.0
 """Of the simulator alone, and of a policy that it simulates."""

@@ -2,6 +2,9 @@
 
 Each run first drives one replica into saturation, where clients are served all that it can do, and then offers exactly
 the capacity that the operator had reported before, where clients must get what is promised.
+
+With ``--from-card FILE`` the operator starts from that speed card, and the first line is what it predicts from it
+before any load.
 """
 
 import argparse
@@ -9,18 +12,23 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 from e2e.clients_view import ClientsView, served_when_full
 from e2e.installation import laboratory
-from e2e.kubectl import TOOLS
+from e2e.kubectl import TOOLS, Manifest
 from e2e.llmdeployment import SERVINGS, SLOTS, START_SECONDS, LLMDeployment, manifest
 from e2e.load_pod import SHAPE, Load, start_load
 from e2e.recording import Recording, recording
 from e2e.waiting import until
+from tokenpace.api.speed_card import LLMSpeedCard
+from tokenpace.api.status import SpeedSource
 from tokenpace.planning.balance import pod_load
+from tokenpace.planning.prior import fitted_belief
 
 RUNS = 5
 SATURATION = 1.6
@@ -61,6 +69,18 @@ def measure(resource: LLMDeployment, recorded: Recording, number: int) -> Run:
     )
 
 
+def predicted_from_card(resource: LLMDeployment, card: LLMSpeedCard) -> tuple[float, float]:
+    """Return the capacity that the status tells before any load, and what the card says of a full replica."""
+    seen = until(
+        lambda: resource.status()["variants"][0],
+        lambda variant: variant.get("source") == SpeedSource.MEASURED and "learned" not in variant,
+        what="capacity is predicted from the card",
+        seconds=30,
+    )
+    full = pod_load(fitted_belief(card.spec).costs, SHAPE, SLOTS, SLOTS)
+    return float(seen["capacity"]), full.tokens_per_second
+
+
 def offered(resource: LLMDeployment, name: str, tokens_per_second: float, seconds: float) -> tuple[datetime, Load]:
     """Offer a load and wait until its last stream has ended; return when it began."""
     load = start_load(resource.kubectl, name, profile=f"{tokens_per_second:.2f}:{seconds}")
@@ -73,9 +93,11 @@ def saturated_tokens_per_second(resource: LLMDeployment) -> float:
     return pod_load(resource.learned_costs(), SHAPE, SLOTS, SLOTS).tokens_per_second
 
 
-def table(runs: Sequence[Run]) -> Table:
-    """Return every run, and the medians of the speeds."""
+def table(runs: Sequence[Run], from_card: tuple[float, float] | None) -> Table:
+    """Return what was predicted from a card, every run, and the medians of the speeds."""
     shown = Table("run", "capacity", "saturated", "served saturated", "served at capacity", "first token", "stream")
+    if from_card is not None:
+        shown.add_row("card", *(f"{speed:.2f}" for speed in from_card), *("",) * 4)
     for number, run in enumerate(runs, 1):
         in_time = (run.at_capacity.first_token_percent_in_time, run.at_capacity.stream_percent_in_time)
         shown.add_row(str(number), *(f"{speed:.2f}" for speed in speeds(run)), *(f"{share:.0f} %" for share in in_time))
@@ -94,13 +116,22 @@ def main() -> None:
     parser.add_argument("variant", help="of the demo's manifest")
     parser.add_argument("--serving", choices=SERVINGS, default="llama-cpp")
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--from-card", type=Path, help="file with the LLMSpeedCard of this variant")
     flags = parser.parse_args()
     console = Console(width=110)
     with laboratory("capacity") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
-        file = SERVINGS[flags.serving]
-        resource.kubectl.apply(manifest("chat", file=file, variants=(flags.variant,), scaling={"mode": "Manual"}))
+        file, from_card = SERVINGS[flags.serving], None
+        wanted = manifest("chat", file=file, variants=(flags.variant,), scaling={"mode": "Manual"})
+        if flags.from_card is not None:
+            card: Manifest = yaml.safe_load(flags.from_card.read_text(encoding="utf-8"))
+            wanted["spec"]["variants"][0]["speedCardRef"] = {"name": card["metadata"]["name"]}
+            resource.kubectl.apply(card)
+        resource.kubectl.apply(wanted)
         resource.until_condition("Ready", "True", seconds=START_SECONDS)
+        if flags.from_card is not None:
+            from_card = predicted_from_card(resource, LLMSpeedCard.model_validate(card))
+            console.print(f"predicted before any load: {from_card[0]:.2f} tokens/s, {from_card[1]:.2f} when full")
         runs: list[Run] = []
         with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:
             offered(resource, "first", 8, 30)
@@ -110,7 +141,7 @@ def main() -> None:
             for number in range(1, flags.runs + 1):
                 runs.append(measure(resource, recorded, number))
                 console.print(f"{number} of {flags.runs}")
-    console.print(table(runs))
+    console.print(table(runs, from_card))
 
 
 if __name__ == "__main__":

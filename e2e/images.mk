@@ -2,7 +2,7 @@
 # Included by the top-level Makefile, which sets UV.
 
 built := .tools/images
-model_kinds := q8_0 q4_0
+model_kinds := f16 q8_0 q4_k_m q4_0 q2_k
 
 # A file under .tools/images names the image that was built last. Those that a manifest in the repository names go by the
 # tag `test`.
@@ -38,7 +38,7 @@ $(built)/operator: Dockerfile .dockerignore dist/wheels/.locked pyproject.toml $
 	$(UV) build --quiet --wheel --out-dir dist
 	e2e/build-image.sh operator Dockerfile .
 
-$(built)/load: e2e/load/Dockerfile .dockerignore dist/wheels/.locked $(wildcard e2e/load/loadgen/*.py)
+$(built)/load: e2e/load/Dockerfile .dockerignore dist/wheels/.locked $(wildcard e2e/load/loadgen/*.py operator/tokenpace/bench/*.py)
 	e2e/build-image.sh load $< .
 
 $(built)/llama-cpp-smollm2: e2e/model/Dockerfile $(wildcard e2e/model/*.py e2e/model/*.sh) hack/versions.env | .venv/.synced

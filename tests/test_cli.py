@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from tokenpace.api.schema import crd_yaml
+from tokenpace.api.schema import DEFINITIONS, Definition, crd_yaml
 from tokenpace.cli import app
 from tokenpace.controller.lookup import LookupFailedError
 
@@ -66,7 +66,17 @@ def test_render_of_a_file_that_is_not_there_is_an_error_and_no_traceback() -> No
 
 
 def test_crd_prints_what_is_committed() -> None:
-    assert RUNNER.invoke(app, ["crd"]).stdout == crd_yaml()
+    assert RUNNER.invoke(app, ["crd"]).stdout == "---\n".join(map(crd_yaml, DEFINITIONS))
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
+def test_crd_prints_the_one_that_is_asked_for(definition: Definition) -> None:
+    assert RUNNER.invoke(app, ["crd", definition.plural]).stdout == crd_yaml(definition)
+
+
+def test_crd_of_what_there_is_not_names_what_there_is() -> None:
+    result = RUNNER.invoke(app, ["crd", "pods"])
+    assert (result.exit_code, "llmspeedcards" in result.stderr) == (2, True)
 
 
 def test_the_reference_of_the_fields_is_what_is_committed() -> None:

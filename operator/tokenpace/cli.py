@@ -1,4 +1,4 @@
-"""The command line, also as `kubectl tokenpace`: run, render, status, explain, import, replay, crd."""
+"""The command line, also as `kubectl tokenpace`: one function a command."""
 
 import asyncio
 import json
@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.live import Live
 
 from tokenpace.api.reference import reference as field_reference
-from tokenpace.api.schema import crd_yaml
+from tokenpace.api.schema import DEFINITIONS, crd_yaml
+from tokenpace.bench.cli import bench_server
+from tokenpace.cluster.kinds import SPEED_CARDS
 from tokenpace.controller.account import account
 from tokenpace.controller.app import serve
 from tokenpace.controller.explanation import explanation
@@ -26,6 +28,10 @@ from tokenpace.controller.overview import Line, as_json, line, overview
 from tokenpace.controller.render import render
 from tokenpace.controller.scaled_object import import_scaled_objects
 from tokenpace.controller.settings import Settings
+from tokenpace.leaderboard.board import BoardError, Question, board
+from tokenpace.leaderboard.files import cards_in_files, named_card
+from tokenpace.leaderboard.page import page
+from tokenpace.leaderboard.table import table
 from tokenpace.telemetry import logs
 
 app = typer.Typer(
@@ -201,12 +207,86 @@ def replay_traffic(
         raise typer.Exit(1) from error
 
 
+app.command("bench")(bench_server)
+
+
+class BoardOutput(StrEnum):
+    """What the leaderboard is printed as."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
+@app.command("leaderboard")
+def print_leaderboard(
+    *,
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", "-f", help="File or folder with speed cards, instead of a cluster.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Their namespace. Default: that of the current context.")
+    ] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Those of every namespace.")] = False,
+    model: Annotated[str | None, typer.Option(help="Only cards of this model.")] = None,
+    all_models: Annotated[bool, typer.Option("--all-models", help="Models beside each other, by characters.")] = False,
+    stream: Annotated[int, typer.Option(min=1, help="Tokens/s that every stream must have.")] = 5,
+    percentile: Annotated[int, typer.Option(min=1, max=99, help="Per cent of streams that must have them.")] = 50,
+    first_token: Annotated[
+        int | None, typer.Option(min=1, help="Milliseconds in which 95 % must have their first token.")
+    ] = None,
+    prompt_tokens: Annotated[float | None, typer.Option(min=1, help="Of a request. Default: the cards' mean.")] = None,
+    generated_tokens: Annotated[float | None, typer.Option(min=1, help="Likewise.")] = None,
+    output: Annotated[
+        BoardOutput, typer.Option("--output", "-o", help="A table, JSON for programs, or a page.")
+    ] = BoardOutput.TABLE,
+) -> None:
+    """Compare measured variants: speed, quality and cost at the same traffic and targets, with the Pareto front."""
+    asked = Question(
+        stream_tokens_per_second=stream,
+        percentile=percentile,
+        first_token_milliseconds=first_token,
+        prompt_tokens=prompt_tokens,
+        generated_tokens=generated_tokens,
+        model=model,
+        all_models=all_models,
+    )
+    try:
+        if file:
+            cards = cards_in_files(file)
+        else:
+            found = asyncio.run(look_up_all(namespace, everywhere=everywhere, kind=SPEED_CARDS))
+            cards = [named_card(one, f"{one['metadata']['namespace']}/{one['metadata']['name']}") for one in found]
+        compared = board(cards, asked)
+    except (OSError, BoardError, LookupFailedError) as error:
+        typer.echo(f"tokenpace leaderboard: {error}", err=True)
+        raise typer.Exit(1) from error
+    match output:
+        case BoardOutput.JSON:
+            typer.echo(compared.model_dump_json(indent=2))
+        case BoardOutput.HTML:
+            typer.echo(page(compared), nl=False)
+        case BoardOutput.TABLE:
+            console = Console()
+            if not console.is_terminal:
+                console.width = _PLAIN_WIDTH
+            console.print(table(compared))
+
+
 @app.command("crd")
 def print_crd(
-    reference: Annotated[bool, typer.Option("--reference", help="Print its fields as a page in Markdown.")] = False,
+    plural: Annotated[
+        str | None,
+        typer.Argument(help=f"{' or '.join(one.plural for one in DEFINITIONS)}. Default: both.", show_default=False),
+    ] = None,
+    reference: Annotated[bool, typer.Option("--reference", help="Print their fields as a page in Markdown.")] = False,
 ) -> None:
-    """Print the CustomResourceDefinition."""
-    typer.echo(field_reference() if reference else crd_yaml(), nl=False)
+    """Print the CustomResourceDefinitions."""
+    chosen = [one for one in DEFINITIONS if plural in (None, one.plural)]
+    if not chosen:
+        legal = ", ".join(one.plural for one in DEFINITIONS)
+        raise typer.BadParameter(f"{plural!r} is none of {legal}", param_hint="PLURAL")
+    typer.echo(field_reference() if reference else "---\n".join(map(crd_yaml, chosen)), nl=False)
 
 
 def _read(manifest: Path) -> str:

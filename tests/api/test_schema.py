@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from tokenpace.api.fields import ApiModel
-from tokenpace.api.schema import crd_yaml, custom_resource_definition, structural_schema
+from tokenpace.api.schema import DEFINITIONS, Definition, crd_yaml, custom_resource_definition, structural_schema
 
 ROOT = Path(__file__).parents[2]
 VERSION = custom_resource_definition()["spec"]["versions"][0]
@@ -25,10 +25,11 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 NODES = {path: node for path, node in nodes(SCHEMA) if not path.startswith((".metadata", ".apiVersion", ".kind"))}
 
 
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
 @pytest.mark.parametrize("copy", ["crds", "charts/tokenpace/files"])
-def test_the_committed_definition_is_what_the_models_say(copy: str) -> None:
-    committed = (ROOT / copy / "tokenpace.dev_llmdeployments.yaml").read_text()
-    assert committed == crd_yaml(), "run `make crd`"
+def test_the_committed_definition_is_what_the_models_say(copy: str, definition: Definition) -> None:
+    committed = (ROOT / copy / definition.file_name).read_text()
+    assert committed == crd_yaml(definition), "run `make crd`"
 
 
 def test_every_field_is_described() -> None:
@@ -50,7 +51,13 @@ def is_bounded(node: dict[str, Any]) -> bool:
         return True
     if "additionalProperties" in node:
         return "maxProperties" in node
-    bounds = {"string": {"maxLength"}, "integer": {"minimum", "maximum"}, "array": {"maxItems"}, "object": set()}
+    bounds = {
+        "boolean": set(),
+        "string": {"maxLength"},
+        "integer": {"minimum", "maximum"},
+        "array": {"maxItems"},
+        "object": set(),
+    }
     return bounds[node.get("type", "string")] <= node.keys()
 
 

@@ -21,11 +21,10 @@ from kubernetes import client, config
 from kubernetes.aio.client import Configuration
 
 from tokenpace.api import names
+from tokenpace.api.schema import DEFINITIONS
 from tokenpace.cluster.client import ApiClient, log_in_from_environment
 
 ROOT = Path(__file__).parents[2]
-DEFINITION = f"{names.PLURAL}.{names.GROUP}"
-DEFINITION_FILE = ROOT / "crds" / f"{names.GROUP}_{names.PLURAL}.yaml"
 
 MINIMAL_SPEC: dict[str, Any] = {
     "model": {"servedName": "chat", "contextTokens": 2048, "source": {"image": {"path": "/models", "file": "q8.gguf"}}},
@@ -45,14 +44,14 @@ def run_kubectl(
     return done.stderr if refused else done.stdout
 
 
-def await_documentation(timeout_seconds: float = 30) -> None:
-    """Wait until the API server explains the resource: the last thing that it does with a new definition.
+def await_documentation(plural: str, timeout_seconds: float = 30) -> None:
+    """Wait until the API server explains a resource: the last thing that it does with a new definition.
 
     Not `kubectl wait --for=condition=Established`: it fails where the definition has no conditions yet.
     """
     deadline = time.monotonic() + timeout_seconds
-    while subprocess.run(["kubectl", "explain", names.PLURAL], capture_output=True, check=False).returncode != 0:
-        assert time.monotonic() < deadline, f"{DEFINITION} is not served after {timeout_seconds} s"
+    while subprocess.run(["kubectl", "explain", plural], capture_output=True, check=False).returncode != 0:
+        assert time.monotonic() < deadline, f"{plural} are not served after {timeout_seconds} s"
         time.sleep(0.1)
 
 
@@ -70,16 +69,18 @@ def server() -> Iterator[client.ApiClient]:
 
 @pytest.fixture(scope="session")
 def api_client(server: client.ApiClient) -> Iterator[client.ApiClient]:
-    """A client of an API server that has the committed CRD."""
+    """A client of an API server that has the committed CRDs."""
     installed = client.ApiextensionsV1Api(server).list_custom_resource_definition().items
-    was_there = DEFINITION in {found.metadata.name for found in installed}
+    there = {found.metadata.name for found in installed}
     try:
-        run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(DEFINITION_FILE))
-        await_documentation()
+        for one in DEFINITIONS:
+            run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds" / one.file_name))
+            await_documentation(one.plural)
         yield server
     finally:
-        if not was_there:
-            run_kubectl("delete", "crd", DEFINITION)
+        for one in DEFINITIONS:
+            if one.name not in there:
+                run_kubectl("delete", "crd", one.name)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from tests.chart.rendering import CHART, EVERYTHING, ROOT, container, helm, obje
 
 from tokenpace.controller.settings import Settings
 
-CRD = "tokenpace.dev_llmdeployments.yaml"
+CRDS = ("tokenpace.dev_llmdeployments.yaml", "tokenpace.dev_llmspeedcards.yaml")
 
 needs_tools = pytest.mark.apiserver
 """helm comes with the cluster's tools; what it renders needs no cluster."""
@@ -31,8 +31,9 @@ def installed_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
     return read
 
 
-def test_the_chart_holds_the_generated_crd_byte_for_byte() -> None:
-    assert (CHART / "files" / CRD).read_bytes() == (ROOT / "crds" / CRD).read_bytes()
+@pytest.mark.parametrize("crd", CRDS)
+def test_the_chart_holds_the_generated_crd_byte_for_byte(crd: str) -> None:
+    assert (CHART / "files" / crd).read_bytes() == (ROOT / "crds" / crd).read_bytes()
 
 
 def test_every_value_stands_in_the_schema_and_nothing_else_does() -> None:
@@ -60,11 +61,11 @@ def test_lint_finds_nothing_even_when_strict() -> None:
 
 
 @needs_tools
-def test_the_defaults_render_the_operator_with_its_roles_its_policy_and_the_crd() -> None:
+def test_the_defaults_render_the_operator_with_its_roles_its_policy_and_the_crds() -> None:
     assert Counter(one["kind"] for one in objects()) == {
         "ClusterRole": 3,
         "ClusterRoleBinding": 1,
-        "CustomResourceDefinition": 1,
+        "CustomResourceDefinition": 2,
         "Deployment": 1,
         "Pod": 1,
         "PodDisruptionBudget": 1,
@@ -77,13 +78,14 @@ def test_the_defaults_render_the_operator_with_its_roles_its_policy_and_the_crd(
 
 
 @needs_tools
-def test_the_crd_stays_when_the_chart_is_removed() -> None:
+def test_the_crds_stay_when_the_chart_is_removed() -> None:
     """Removing it would remove every LLMDeployment, and with them every model that serves."""
-    assert only("CustomResourceDefinition")["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    for definition in of_kind("CustomResourceDefinition"):
+        assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
 @needs_tools
-def test_the_crd_can_be_left_to_somebody_else() -> None:
+def test_the_crds_can_be_left_to_somebody_else() -> None:
     assert of_kind("CustomResourceDefinition", {"crds.enabled": False}) == []
 
 
@@ -182,7 +184,8 @@ def test_two_releases_share_no_name_of_the_whole_cluster() -> None:
     def cluster_names(release: str) -> set[str]:
         found = objects(release=release)
         return {one["metadata"]["name"] for one in found if "namespace" not in one["metadata"]} - {
-            "llmdeployments.tokenpace.dev"
+            "llmdeployments.tokenpace.dev",
+            "llmspeedcards.tokenpace.dev",
         }
 
     assert "blue-tokenpace" in cluster_names("blue")

@@ -5,12 +5,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tokenpace.api.variant import EngineType
-from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, SERVICES, Kind
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, SERVICES, SPEED_CARDS, Kind
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.mirrors import Holdings
 from tokenpace.controller.settings import Settings
+from tokenpace.controller.speed_cards import keep_card
 from tokenpace.prometheus.samples import MetricsAnswer
 from tokenpace.telemetry.metrics import OperatorMetrics
+
+
+class SpeedCardsInMemory:
+    def __init__(self, fake: Any) -> None:
+        self._fake = fake
+
+    @property
+    def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:
+        return {key[1:]: keep_card(body) for key, body in self._fake.objects.items() if key[0] == SPEED_CARDS}
 
 
 class FakeMirrors:
@@ -23,6 +33,10 @@ class FakeMirrors:
     @property
     def resources(self) -> "FakeMirrors":
         return self
+
+    @property
+    def speed_cards(self) -> "SpeedCardsInMemory":
+        return SpeedCardsInMemory(self._fake)
 
     @property
     def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:

@@ -172,7 +172,7 @@ def test_whatever_is_unknown_or_wrong_about_what_is_promised_is_told(kind: Condi
         status: any(kind in line for line in printed(with_status(conditions=[condition(kind, status, "Why")])))
         for status in ("True", "False", "Unknown")
     }
-    promised = {"Ready", "MetricsAvailable", "SLOMet", "SLOFeasible"}
+    promised = {"Ready", "MetricsAvailable", "SLOMet", "SLOFeasible", "SpeedCardsAccurate"}
     bad_when_false = {"True": False, "False": True, "Unknown": True}
     bad_when_true = {"True": True, "False": False, "Unknown": False}
     assert shown == (bad_when_false if kind in promised else bad_when_true)

@@ -45,7 +45,7 @@ def test_with_namespaces_each_kind_is_mirrored_in_each_of_them_and_nowhere_else(
     mirrors = Mirrors(cast("ApiClient", None), on_change=lambda: None, namespaces=("shop", "lab"))
     assert {f"{mirror._kind.plural} {mirror._namespace}" for mirror in mirrors.by_name.values()} == {
         f"{plural} {namespace}"
-        for plural in ("llmdeployments", "deployments", "services", "poddisruptionbudgets", "pods")
+        for plural in ("llmdeployments", "llmspeedcards", "deployments", "services", "poddisruptionbudgets", "pods")
         for namespace in ("shop", "lab")
     }
 

@@ -45,6 +45,7 @@ def seen(outcome: Outcome | None, sample: Sample | None = None) -> Pod:
         engines=(),
         canaries={"u": outcome} if outcome else {"another": PASSED},
         tick_seconds=10.0,
+        speed_cards={},
     )
     return observation.pods[0]
 

@@ -42,6 +42,7 @@ def observed(*, ready: bool = True, replicas: int = 3) -> Observation:
         engines=(),
         canaries={},
         tick_seconds=10.0,
+        speed_cards={},
     )
 
 

@@ -1,11 +1,9 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from loadgen.report import Stretch, figures, percentile, totals
-from loadgen.stream import End, Stream
+from loadgen.report import Stretch, figures, totals
+
+from tokenpace.bench.stream import End, Stream
 
 WHOLE = Stretch(0, 10)
 
@@ -15,7 +13,7 @@ def stream(
 ) -> Stream:
     seen = Stream(scheduled_at, sent_at=scheduled_at, prompt_tokens=30, end=end)
     if first is not None:
-        seen.first_token_at, seen.last_token_at, seen.tokens = first, last, 4
+        seen.event_times, seen.tokens = [first, first, last, last], 4
     return seen
 
 
@@ -23,38 +21,6 @@ def report(
     ended: Sequence[Stream] = (), in_flight: Collection[Stream] = (), stretch: Stretch = WHOLE, served_tokens: int = 0
 ) -> dict[str, Any]:
     return figures(ended, in_flight, stretch, max_tokens=4, served_tokens=served_tokens)
-
-
-@pytest.mark.parametrize(("per_cent", "expected"), [(0, 1), (5, 1), (20, 1), (21, 2), (50, 3), (95, 5), (100, 5)])
-def test_a_percentile_is_the_smallest_value_that_enough_values_do_not_exceed(per_cent: float, expected: float) -> None:
-    assert percentile([5, 3, 1, 4, 2], per_cent) == expected
-
-
-def test_nothing_has_no_percentile() -> None:
-    assert percentile([], 95) is None
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.floats(0, 100))
-def test_a_percentile_is_one_of_the_values_and_grows_with_its_rank(values: list[float], per_cent: float) -> None:
-    found = percentile(values, per_cent)
-    assert found in values
-    assert found <= max(values) == percentile(values, 100)
-
-
-def test_the_first_token_counts_from_the_scheduled_arrival_and_not_from_the_sending() -> None:
-    late = Stream(scheduled_at=1.0, sent_at=3.0, first_token_at=3.5)
-    assert late.first_token_seconds == 2.5
-
-
-def test_stream_speed_leaves_out_the_wait_for_the_first_token() -> None:
-    assert stream(0, first=2, last=5).tokens_per_second == 1.0  # three tokens after the first, in three seconds
-
-
-def test_a_stream_of_one_token_has_no_speed() -> None:
-    single = Stream(0, 0)
-    single.saw_token(1.0)
-    assert single.tokens_per_second is None
-    assert single.first_token_seconds == 1.0
 
 
 def test_offered_counts_arrivals_and_served_counts_tokens() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.planning.simulated_pods import HASH, Engine, Lengths, Served, SimulatedPod
 
 from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.observation import Canary, Live, Missing, Observation, Pod, Reading
@@ -62,6 +63,8 @@ class World:
     """Pods of a variant that there is room for, where there is not for all."""
     fleet: dict[str, int] = field(default_factory=dict)
     """Replicas by variant; at the beginning `replicas` of the first."""
+    cards: Mapping[str, LLMSpeedCardSpec] = field(default_factory=dict)
+    """By variant."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -127,6 +130,7 @@ class World:
             pods=tuple(self._observed(pod, blind=blind) for pod in [*self.pods, *self.draining]),
             metrics_problem="connection refused" if blind else None,
             tick_seconds=self.tick_seconds,
+            speed_cards=self.cards,
         )
 
     def _observed(self, pod: SimulatedPod, *, blind: bool) -> Pod:

@@ -13,9 +13,9 @@ from tokenpace.planning.balance import Costs, Shape, capacity
 from tokenpace.planning.estimate import drain_seconds, targets_of
 from tokenpace.replay.llama_fleet import BATCH_LIMIT
 from tokenpace.replay.scenarios import HELD_OUT, REPORTED_SEEDS, TRAINING_SEEDS, replay_of, scenarios
-from tokenpace.replay.traces import read_trace
 from tokenpace.replay.traffic import Request, Traffic
 from tokenpace.replay.truth import Scenario, Speeds, Spread
+from tokenpace.traces import read_trace
 
 RECORDING = tuple(Request(float(at), 400 + 100 * (at % 7), 100 + 10 * (at % 5)) for at in range(900))
 

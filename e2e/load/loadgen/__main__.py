@@ -8,10 +8,8 @@ from collections.abc import Sequence
 
 from loadgen import __doc__ as description
 from loadgen.profile import Profile
-from loadgen.run import OpenLoop, Settings
-from loadgen.stream import chat_request, completion_request
-
-REQUESTS = {"chat": chat_request, "completions": completion_request}
+from loadgen.run import ProfileRun, Settings
+from tokenpace.bench.stream import ENDPOINTS
 
 
 def _profile(text: str) -> Profile:
@@ -37,7 +35,7 @@ def parse(arguments: Sequence[str]) -> Settings:
     add("--url", required=True, help="base URL of the model's API")
     add("--model", required=True, help="the name that the API knows the model by")
     add("--profile", required=True, type=_profile, help="tokens/s : seconds, ...; a ramp is FROM-TO:SECONDS")
-    add("--api", choices=REQUESTS, default="chat", help="endpoint to ask (default: %(default)s)")
+    add("--api", choices=ENDPOINTS, default="chat", help="endpoint to ask (default: %(default)s)")
     add("--max-tokens", type=_positive, default=64, help="tokens of every stream (default: %(default)s)")
     add("--prompt-tokens", type=_positive, default=32, help="about so many in every prompt (default: %(default)s)")
     add("--keep-alive", type=_positive, metavar="CONNECTIONS", help="keep so many; default: a fresh one a stream")
@@ -46,12 +44,13 @@ def parse(arguments: Sequence[str]) -> Settings:
     add("--report-seconds", type=float, default=5, help="between two interval lines (default: %(default)s)")
     add("--log-streams", action="store_true", help="a line for every stream that ends, too")
     flags = parser.parse_args(arguments)
-    request = REQUESTS[flags.api](model=flags.model, max_tokens=flags.max_tokens, timeout_seconds=flags.timeout_seconds)
     return Settings(
         url=flags.url,
-        request=request,
+        endpoint=ENDPOINTS[flags.api](flags.model),
         profile=flags.profile,
         prompt_tokens=flags.prompt_tokens,
+        max_tokens=flags.max_tokens,
+        timeout_seconds=flags.timeout_seconds,
         keep_alive_connections=flags.keep_alive,
         seed=flags.seed,
         report_seconds=flags.report_seconds,
@@ -61,10 +60,10 @@ def parse(arguments: Sequence[str]) -> Settings:
 
 async def main(settings: Settings) -> None:
     """Run a profile; SIGTERM and SIGINT end its arrivals early."""
-    loop = OpenLoop(settings)
+    run = ProfileRun(settings)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, loop.stop)
-    await loop.run()
+        asyncio.get_running_loop().add_signal_handler(signal_number, run.stop)
+    await run.run()
 
 
 if __name__ == "__main__":

@@ -1,20 +1,12 @@
 """Figures of a stretch of time from the streams in it."""
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadgen.stream import End, Stream
-
-
-def percentile(values: Iterable[float], per_cent: float) -> float | None:
-    """The smallest value with at least `per_cent` of the values at or below it (nearest rank); None of none."""
-    ranked = sorted(values)
-    if not ranked:
-        return None
-    return ranked[max(0, math.ceil(per_cent / 100 * len(ranked)) - 1)]
+from tokenpace.bench.percentiles import percentile
+from tokenpace.bench.stream import End, Stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class ConditionType(StrEnum):
     """The cluster is on its way to the fleet that was decided on."""
     DEGRADED = "Degraded"
     """A variant below the best one serves."""
+    SPEED_CARDS_ACCURATE = "SpeedCardsAccurate"
+    """Every speed card that a variant names is there, is of that variant, and is what live traffic shows."""
     NOT_YET_SUPPORTED = "NotYetSupported"
     """Something is declared that has no effect in this version; the message names every such field."""
 

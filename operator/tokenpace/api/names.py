@@ -9,6 +9,11 @@ PLURAL = "llmdeployments"
 SHORT_NAME = "llmdep"
 CATEGORY = "llm"
 
+SPEED_CARD_KIND = "LLMSpeedCard"
+SPEED_CARD_SINGULAR = "llmspeedcard"
+SPEED_CARD_PLURAL = "llmspeedcards"
+SPEED_CARD_SHORT_NAMES = ("speedcard", "speedcards")
+
 FIELD_MANAGER = "tokenpace"
 """Owner of the fields that tokenpace applies; the same in every replica of the operator."""
 

@@ -121,6 +121,18 @@ class DegradedReason(StrEnum):
     MANUAL = "Manual"
 
 
+class SpeedCardReason(StrEnum):
+    """Whether speed cards are there, of the variants that name them, and what live traffic shows."""
+
+    NO_SPEED_CARDS = "NoSpeedCards"
+    NOT_COMPARED = "NotComparedYet"
+    AGREE = "SpeedCardsAgree"
+    DISAGREES = "SpeedCardDisagrees"
+    NOT_FOUND = "SpeedCardNotFound"
+    INVALID = "SpeedCardInvalid"
+    OF_ANOTHER = "SpeedCardOfAnother"
+
+
 class SupportReason(StrEnum):
     """Whether everything declared has an effect in this version."""
 

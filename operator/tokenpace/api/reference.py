@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tokenpace.api import names
-from tokenpace.api.schema import custom_resource_definition
+from tokenpace.api.schema import DEFINITIONS, LLM_DEPLOYMENTS, Definition, custom_resource_definition
 
-_HEAD = f"""# Fields of an {names.KIND}
+_HEAD = f"""# Fields of an {names.KIND} and of an {names.SPEED_CARD_KIND}
 
-Generated from the schema of `{names.API_VERSION}` by `tokenpace crd --reference`; `kubectl explain` says the same.
+Generated from the schemas of `{names.API_VERSION}` by `tokenpace crd --reference`; `kubectl explain` says the same.
 A field in bold must be there. `[]` is each element of a list, `{{}}` each value of a map.
 """
 _BOUNDS = (
@@ -23,16 +23,21 @@ _BOUNDS = (
 
 def reference() -> str:
     """Return the page in Markdown."""
-    (version,) = custom_resource_definition()["spec"]["versions"]
+    return "\n".join([_HEAD, *(part for definition in DEFINITIONS for part in _parts(definition))])
+
+
+def _parts(definition: Definition) -> Iterator[str]:
+    (version,) = custom_resource_definition(definition)["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]
-    parts = [_HEAD]
     for part in ("spec", "status"):
+        if part not in schema:
+            continue
         rows = "\n".join(_rows(part, schema[part]))
         rules = "\n".join(_rules(part, schema[part]))
-        parts.append(f"## {part}\n\n| field | type | meaning |\n|---|---|---|\n{rows}\n")
+        title = part if definition is LLM_DEPLOYMENTS else f"{part} of an {definition.kind}"
+        yield f"## {title}\n\n| field | type | meaning |\n|---|---|---|\n{rows}\n"
         if rules:
-            parts.append(f"What must hold between the fields of {part}:\n\n{rules}\n")
-    return "\n".join(parts)
+            yield f"What must hold between the fields of {part}:\n\n{rules}\n"
 
 
 def _rows(path: str, node: Mapping[str, Any]) -> Iterator[str]:

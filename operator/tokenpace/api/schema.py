@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition, generated from the models.
+"""The CustomResourceDefinitions, generated from the models.
 
 Kubernetes takes a *structural* schema: a type on every node, no references, no null, nothing that it cannot prune by
 (kubernetes.io, "Extend the Kubernetes API with CustomResourceDefinitions", "Specifying a structural schema").
@@ -6,6 +6,7 @@ Pydantic writes JSON Schema. What lies between is here; what neither of them mea
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ from pydantic_core import core_schema
 from tokenpace.api import names
 from tokenpace.api.fields import ApiModel
 from tokenpace.api.resource import LLMDeployment
+from tokenpace.api.speed_card import LLMSpeedCard
 
 _SAYABLE = frozenset(
     {
@@ -106,12 +108,76 @@ _COLUMNS = (
 )
 
 
-def custom_resource_definition() -> dict[str, Any]:
-    """Return the CustomResourceDefinition of LLMDeployment as the API server takes it."""
-    schema = structural_schema(LLMDeployment)
+_CARD_COLUMNS = (
+    _column("Model", "string", ".spec.model.name", "The model that was measured."),
+    _column("Quantization", "string", ".spec.quantization", "Its precision."),
+    _column("Engine", "string", ".spec.engine.type", "The inference server."),
+    _column("Hardware", "string", ".spec.hardware.name", "What one replica ran on."),
+    _column("Tok/s", "string", ".spec.summary.generatedTokensPerSecond", "Most tokens per second that it generated."),
+    _column("Stream", "string", ".spec.summary.streamTokensPerSecond", "What half of the requests saw at least, then."),
+    _column("Quality", "string", ".spec.quality.percent", "Per cent of the reference variant's score."),
+    _column("Cost/M", "string", ".spec.cost.perMillionGeneratedTokens", "Cost of a million generated tokens."),
+    _column("Age", "date", ".metadata.creationTimestamp", "Time since it was created."),
+    _column("Measured", "string", ".spec.measurement.date", "When it was measured.", wide=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a CustomResourceDefinition is made of."""
+
+    model: type[ApiModel]
+    kind: str
+    singular: str
+    plural: str
+    short_names: tuple[str, ...]
+    columns: tuple[dict[str, Any], ...]
+    subresources: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the definition, as the API server wants it."""
+        return f"{self.plural}.{names.GROUP}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file in `crds/` and in the chart."""
+        return f"{names.GROUP}_{self.plural}.yaml"
+
+
+LLM_DEPLOYMENTS = Definition(
+    model=LLMDeployment,
+    kind=names.KIND,
+    singular=names.SINGULAR,
+    plural=names.PLURAL,
+    short_names=(names.SHORT_NAME,),
+    columns=_COLUMNS,
+    subresources={
+        "status": {},
+        "scale": {
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        },
+    },
+)
+SPEED_CARDS = Definition(
+    model=LLMSpeedCard,
+    kind=names.SPEED_CARD_KIND,
+    singular=names.SPEED_CARD_SINGULAR,
+    plural=names.SPEED_CARD_PLURAL,
+    short_names=names.SPEED_CARD_SHORT_NAMES,
+    columns=_CARD_COLUMNS,
+)
+DEFINITIONS = (LLM_DEPLOYMENTS, SPEED_CARDS)
+
+
+def custom_resource_definition(definition: Definition = LLM_DEPLOYMENTS) -> dict[str, Any]:
+    """Return a CustomResourceDefinition as the API server takes it."""
+    schema = structural_schema(definition.model)
     schema["properties"] = {
         "apiVersion": {"type": "string", "description": f"Always `{names.API_VERSION}`."},
-        "kind": {"type": "string", "description": f"Always `{names.KIND}`."},
+        "kind": {"type": "string", "description": f"Always `{definition.kind}`."},
         "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},  # named, for a rule to blame it
         **schema["properties"],
     }
@@ -120,21 +186,14 @@ def custom_resource_definition() -> dict[str, Any]:
         "served": True,
         "storage": True,
         "schema": {"openAPIV3Schema": schema},
-        "subresources": {
-            "status": {},
-            "scale": {
-                "specReplicasPath": ".spec.replicas",
-                "statusReplicasPath": ".status.replicas",
-                "labelSelectorPath": ".status.selector",
-            },
-        },
-        "additionalPrinterColumns": list(_COLUMNS),
+        **({"subresources": dict(definition.subresources)} if definition.subresources else {}),
+        "additionalPrinterColumns": list(definition.columns),
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{names.PLURAL}.{names.GROUP}",
+            "name": definition.name,
             # Deleting a CRD deletes every resource of its kind: removing the chart must not.
             "annotations": {"helm.sh/resource-policy": "keep"},
         },
@@ -142,11 +201,11 @@ def custom_resource_definition() -> dict[str, Any]:
             "group": names.GROUP,
             "scope": "Namespaced",
             "names": {
-                "kind": names.KIND,
-                "listKind": f"{names.KIND}List",
-                "plural": names.PLURAL,
-                "singular": names.SINGULAR,
-                "shortNames": [names.SHORT_NAME],
+                "kind": definition.kind,
+                "listKind": f"{definition.kind}List",
+                "plural": definition.plural,
+                "singular": definition.singular,
+                "shortNames": list(definition.short_names),
                 "categories": [names.CATEGORY],
             },
             "versions": [version],
@@ -168,7 +227,8 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _PlainDumper.add_representer(str, _text)
 
 
-def crd_yaml() -> str:
-    """Return the CustomResourceDefinition as the file that `crds/` holds."""
-    text = yaml.dump(custom_resource_definition(), Dumper=_PlainDumper, sort_keys=False, width=120, allow_unicode=True)
+def crd_yaml(definition: Definition = LLM_DEPLOYMENTS) -> str:
+    """Return a CustomResourceDefinition as the file that `crds/` holds."""
+    described = custom_resource_definition(definition)
+    text = yaml.dump(described, Dumper=_PlainDumper, sort_keys=False, width=120, allow_unicode=True)
     return f"# Generated from the models in tokenpace.api by `tokenpace crd`: change those.\n{text}"

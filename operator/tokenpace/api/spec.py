@@ -13,6 +13,7 @@ from tokenpace.api.variant import (
     Expected,
     Resources,
     ScaleTargetRef,
+    SpeedCardRef,
     Variant,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "ScaleTargetRef",
     "Scaling",
     "Schedule",
+    "SpeedCardRef",
     "StreamTarget",
     "Traffic",
     "Variant",
@@ -55,12 +57,13 @@ class LLMDeploymentSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "self.variants.exists(v, double(v.quality) >= double(self.slo.minQuality))",
+                "self.variants.exists(v, !has(v.quality) || double(v.quality) >= double(self.slo.minQuality))",
                 "some variant must have a `quality` at or above `slo.minQuality`",
                 ".variants",
             ),
             Rule(
-                "self.variants.all(v, v.minReplicas == 0 || double(v.quality) >= double(self.slo.minQuality))",
+                "self.variants.all(v, v.minReplicas == 0 || !has(v.quality)"
+                " || double(v.quality) >= double(self.slo.minQuality))",
                 "a variant with a `quality` below `slo.minQuality` must have `minReplicas` 0: it may never run",
                 ".variants",
             ),
@@ -87,9 +90,9 @@ class LLMDeploymentSpec(ApiModel):
             ),
             Rule(
                 "!has(self.scaling.maxHourlyCost) && self.scaling.preference != 'Cost'"
-                " || self.variants.all(v, has(v.hourlyCost))",
-                "every variant must have an `hourlyCost` when `scaling.maxHourlyCost` is specified or "
-                "`scaling.preference` is Cost",
+                " || self.variants.all(v, has(v.hourlyCost) || has(v.speedCardRef))",
+                "every variant must have an `hourlyCost`, or a `speedCardRef` that has one, when "
+                "`scaling.maxHourlyCost` is specified or `scaling.preference` is Cost",
                 ".variants",
             ),
             Rule(

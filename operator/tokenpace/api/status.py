@@ -132,7 +132,11 @@ class VariantStatus(ApiModel):
     )
     source: SpeedSource | None = Field(
         default=None,
-        description="Where `capacity` comes from: Declared in `expected`, Measured in saturation, Learned.",
+        description="Where `capacity` comes from: Declared in `expected`, Measured in saturation or by the speed card, "
+        "Learned.",
+    )
+    quality: PercentString | None = Field(
+        default=None, description="Per cent of the reference's score: declared, else of the speed card, else 100."
     )
     lead_seconds: Count | None = Field(
         default=None, description="Time from deciding on a replica to its first token, in seconds."
@@ -234,6 +238,6 @@ class LLMDeploymentStatus(ApiModel):
         default=(),
         max_length=32,
         description="Ready, MetricsAvailable, SLOMet, SLOFeasible, ScalingLimited, TrafficUnbalanced, Progressing, "
-        "Degraded and NotYetSupported.",
+        "Degraded, SpeedCardsAccurate and NotYetSupported.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

@@ -121,6 +121,14 @@ class ScaleTargetRef(ApiModel):
     name: ObjectName = Field(description="Name of the workload, in the same namespace.")
 
 
+class SpeedCardRef(ApiModel):
+    """The measured speed, quality and cost of a variant."""
+
+    model_config = ConfigDict(json_schema_extra=REFERENCE)
+
+    name: ObjectName = Field(description="Name of an LLMSpeedCard in the same namespace.")
+
+
 class Resources(ApiModel):
     """Compute of one replica, as in a container."""
 
@@ -212,13 +220,16 @@ class Variant(ApiModel):
         default=None,
         description="Precision in the inference server's own spelling; its adapter checks it and lists what is legal.",
     )
-    quality: PercentString = Field(
-        default=Decimal(100),
-        description="Per cent of the reference variant's score, declared or measured. Variants are preferred in this "
-        "order.",
+    declared_quality: PercentString | None = Field(
+        default=None,
+        alias="quality",
+        description="Per cent of the reference variant's score. Variants are preferred in this order. Default: that of "
+        "the speed card, else 100.",
     )
     hourly_cost: DecimalString | None = Field(
-        default=None, description="Cost of one replica for an hour, in any currency, the same for all variants."
+        default=None,
+        description="Cost of one replica for an hour, in any currency, the same for all variants. Default: that of "
+        "the speed card.",
     )
     resources: Resources = Field(default_factory=Resources)
     pod_template: PreservedObject | None = Field(
@@ -227,7 +238,17 @@ class Variant(ApiModel):
         "`engine`. For node selectors, tolerations, volumes and the like.",
     )
     expected: Expected = Field(default_factory=Expected)
+    speed_card_ref: SpeedCardRef | None = Field(
+        default=None,
+        description="What `tokenpace bench` measured of it: planning starts from that instead of `expected`, which "
+        "stays in use where there is no such card, or where it is of another model, engine or quantization.",
+    )
     min_replicas: Replicas = Field(default=0, description="Fewest replicas of this variant.")
     max_replicas: Replicas = Field(
         default=64, description="Most replicas of this variant. 0 takes it out of use without deleting it."
     )
+
+    @property
+    def quality(self) -> Decimal:
+        """Per cent of the reference variant's score; 100 where nobody said."""
+        return Decimal(100) if self.declared_quality is None else self.declared_quality

@@ -23,10 +23,10 @@ def covers(live: Any, wanted: Any) -> bool:
         return isinstance(live, list) and all(any(covers(one, item) for one in live) for item in wanted)
     if live is None:
         return not wanted
-    return bool(live == wanted) or _same_quantity(live, wanted)
+    return bool(live == wanted) or same_amount(live, wanted)
 
 
-def _same_quantity(live: Any, wanted: Any) -> bool:
+def same_amount(live: Any, wanted: Any) -> bool:
     """Tell whether two values are the same amount: "0.3" is read back as "300m", "1.5Gi" as "1536Mi"."""
     amount = _amount(live)
     return amount is not None and amount == _amount(wanted)

@@ -25,6 +25,7 @@ class Kind:
 
 
 LLM_DEPLOYMENTS = Kind(names.API_VERSION, names.KIND, names.PLURAL)
+SPEED_CARDS = Kind(names.API_VERSION, names.SPEED_CARD_KIND, names.SPEED_CARD_PLURAL)
 DEPLOYMENTS = Kind("apps/v1", "Deployment", "deployments")
 SERVICES = Kind("v1", "Service", "services")
 DISRUPTION_BUDGETS = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
@@ -33,7 +34,8 @@ LEASES = Kind("coordination.k8s.io/v1", "Lease", "leases")
 EVENTS = Kind("v1", "Event", "events")
 
 _BY_NAME = {
-    kind.kind: kind for kind in (LLM_DEPLOYMENTS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, PODS, LEASES, EVENTS)
+    kind.kind: kind
+    for kind in (LLM_DEPLOYMENTS, SPEED_CARDS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, PODS, LEASES, EVENTS)
 }
 
 

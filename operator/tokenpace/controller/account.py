@@ -30,12 +30,20 @@ from tokenpace.api.status import (
     Speed,
     SpeedSource,
     Timestamp,
+    VariantStatus,
 )
+from tokenpace.api.variant import Variant
 from tokenpace.controller.manifest import ManifestError, parse_spec
 from tokenpace.planning.schedules import is_active, schedule_problems
 
 _GOOD_WHEN_TRUE = frozenset(
-    {ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_MET, ConditionType.SLO_FEASIBLE}
+    {
+        ConditionType.READY,
+        ConditionType.METRICS_AVAILABLE,
+        ConditionType.SLO_MET,
+        ConditionType.SLO_FEASIBLE,
+        ConditionType.SPEED_CARDS_ACCURATE,
+    }
 )
 _AT_REST_AND_WORTH_A_WORD = frozenset(
     {ProgressingReason.PAUSED, ProgressingReason.ADVISORY, ProgressingReason.TEMPLATE_OUTDATED}
@@ -162,7 +170,7 @@ def rungs(spec: LLMDeploymentSpec, status: LLMDeploymentStatus, now: datetime) -
     seen = {variant.name: variant for variant in status.variants}
     for name in (*declared, *sorted(seen.keys() - declared)):
         variant, standing = declared.get(name), seen.get(name)
-        quality: Decimal | None = variant.quality if variant else None
+        quality = _quality(variant, standing) if variant else None
         setback = standing.setback if standing else None
         yield Rung(
             name=name,
@@ -177,6 +185,13 @@ def rungs(spec: LLMDeploymentSpec, status: LLMDeploymentStatus, now: datetime) -
             lead_seconds=standing.lead_seconds if standing else None,
             setback=setback if setback is not None and setback.until > now else None,
         )
+
+
+def _quality(variant: Variant, standing: VariantStatus | None) -> Decimal:
+    """Return the quality as declared, or else as reported: then it is of a speed card."""
+    if variant.declared_quality is None and standing is not None and standing.quality is not None:
+        return standing.quality
+    return variant.quality
 
 
 def is_worth_a_word(condition: Condition) -> bool:

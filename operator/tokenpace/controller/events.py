@@ -12,7 +12,14 @@ from tokenpace.api.reasons import EventReason, ProgressingReason
 from tokenpace.api.status import Condition, ConditionStatus, LLMDeploymentStatus
 from tokenpace.cluster.apply import Outcome, Result, Scale
 
-_BAD_WHEN_FALSE = frozenset({ConditionType.READY, ConditionType.METRICS_AVAILABLE, ConditionType.SLO_FEASIBLE})
+_BAD_WHEN_FALSE = frozenset(
+    {
+        ConditionType.READY,
+        ConditionType.METRICS_AVAILABLE,
+        ConditionType.SLO_FEASIBLE,
+        ConditionType.SPEED_CARDS_ACCURATE,
+    }
+)
 _BAD_WHEN_TRUE = frozenset({ConditionType.SCALING_LIMITED, ConditionType.TRAFFIC_UNBALANCED})
 _HANDS_OFF = frozenset({ProgressingReason.PAUSED, ProgressingReason.ADVISORY})
 _MAX_MESSAGE_LENGTH = 1024

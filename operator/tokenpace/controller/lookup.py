@@ -8,7 +8,7 @@ from typing import Any
 from kubernetes.aio.config import ConfigException
 
 from tokenpace.cluster.client import ApiClient, ApiError, namespace_from_environment
-from tokenpace.cluster.kinds import LLM_DEPLOYMENTS, Object
+from tokenpace.cluster.kinds import LLM_DEPLOYMENTS, Kind, Object
 
 
 class LookupFailedError(Exception):
@@ -32,20 +32,20 @@ async def look_up(name: str, namespace: str | None) -> Object:
         return found
 
 
-async def look_up_all(namespace: str | None, *, everywhere: bool) -> list[Object]:
-    """Return the LLMDeployments of one namespace, chosen as by `look_up`, or of all of them.
+async def look_up_all(namespace: str | None, *, everywhere: bool, kind: Kind = LLM_DEPLOYMENTS) -> list[Object]:
+    """Return the LLMDeployments, or what else is of ours, of one namespace, chosen as by `look_up`, or of all of them.
 
     Raises:
-        LookupFailedError: no cluster is configured, it does not answer, or it does not know LLMDeployments.
+        LookupFailedError: no cluster is configured, it does not answer, or it does not know them.
     """
     async with _connected(namespace) as (client, here):
         try:
-            pages = client.list_pages(LLM_DEPLOYMENTS, namespace=None if everywhere else here)
+            pages = client.list_pages(kind, namespace=None if everywhere else here)
             return [_printable(one) async for page in pages for one in page["items"]]
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 cure = "install the chart, or `tokenpace crd | kubectl apply --server-side -f -`"
-                raise LookupFailedError(f"this cluster knows no LLMDeployments; {cure}") from error
+                raise LookupFailedError(f"this cluster knows no {kind.kind}s; {cure}") from error
             raise
 
 

@@ -27,12 +27,14 @@ from tokenpace.controller.manifest import ManifestError, field_problems, parse_s
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.objective import Objectives
 from tokenpace.controller.observe import observe
+from tokenpace.controller.predictions import Predictions
 from tokenpace.controller.readable import Readable, readable_status
 from tokenpace.controller.recollection import keep, recall
 from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
 from tokenpace.controller.side_by_side import SideBySide
+from tokenpace.controller.speed_cards import cards_of, with_cards
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.plan import plan
@@ -88,6 +90,7 @@ class Loop:
         self._memories: dict[str, Memory] = {}
         self._unreadable_since: dict[str, float] = {}
         self._disputes: dict[str, Disputes] = {}
+        self._predictions = Predictions()
         self._wanted = asyncio.Event()
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
         self._under_way = SideBySide()
@@ -180,6 +183,7 @@ class Loop:
             _keep_only(remembered, uids)
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
+        self._predictions.forget_all_but(uids)
 
     def _note(self, problem: str | None) -> None:
         """Count what is wrong with Prometheus at every tick, and log it when it changes."""
@@ -194,13 +198,15 @@ class Loop:
         uid, status = resource["metadata"]["uid"], readable_status(resource)
         try:
             declared = parse_spec(resource)
+            cards = cards_of(declared, resource["metadata"]["namespace"], self.mirrors.speed_cards.objects)
+            declared = with_cards(declared, cards)
             launched = pins_of(self.mirrors.holdings(resource).deployments)
             spec = in_force(runnable_spec(declared, launched), self._wall_clock())
         except Exception as error:  # noqa: BLE001 (whatever it is, it is told on this resource and the others go on)
             self._memories.pop(uid, None)  # what it was before says nothing about what it will be when it is mended
             return error
         memory = self._memories.get(uid) or recall(status)
-        return Readable(resource, declared, spec, status, memory)
+        return Readable(resource, declared, spec, status, memory, cards)
 
     async def _attend(
         self,
@@ -288,10 +294,12 @@ class Loop:
             engines=_engines_of(one.spec),
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
+            speed_cards=one.cards.used,
         )
         planned, memory = plan(one.spec, observation, one.memory, now)
         made = disputes.allowed(planned, sizes, now)
         self._memories[one.uid] = memory
+        self._predictions.tell(metadata, made)
         self._ask(one, holdings, made)
         observed = (*holdings.deployments, *holdings.others)
         needed = difference(one.resource, desired, observed, made.fleet) + holdings.targets.actions(made.fleet)
@@ -312,6 +320,7 @@ class Loop:
             outdated=outdated_variants(one.resource, one.spec, pins),
             objective=self._objectives.status(one),
             hands_off=one.hands_off,
+            cards=one.cards,
         )
         status = await self._report(one, facts, scalings(outcomes, made.message), now)
         return self._decided(one, made, memory, status)

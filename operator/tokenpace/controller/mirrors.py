@@ -2,15 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 
 from tokenpace.api.names import DEPLOYMENT_LABEL
 from tokenpace.cluster.client import ApiClient
-from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, PODS, SERVICES, Kind, Object
+from tokenpace.cluster.kinds import (
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    LLM_DEPLOYMENTS,
+    PODS,
+    SERVICES,
+    SPEED_CARDS,
+    Kind,
+    Object,
+)
 from tokenpace.cluster.mirror import Key, Mirror
 from tokenpace.cluster.observed import has_ended, keep_pod, owner_of_pods, pod_owner, without_managed_fields
 from tokenpace.cluster.scale_target import ScaleTargets
 from tokenpace.cluster.writers import Size, keep_writers, sizes_of
+from tokenpace.controller.speed_cards import keep_card
+
+_NOT_GIVEN = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""How the API server refuses a kind that it does not know, or that our role leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,11 @@ class Scope:
         """The objects by namespace and name."""
         return {key: stored for part in self.parts for key, stored in part.objects.items()}
 
+    @property
+    def refused(self) -> bool:
+        """Whether the API server gives none of them to us."""
+        return any(part.problem is not None and part.problem.status in _NOT_GIVEN for part in self.parts)
+
     def by_owner(self, owner: str) -> tuple[Object, ...]:
         """Return the objects of one owner, by namespace and name; what it owns is in its own namespace."""
         return tuple(stored for part in self.parts for stored in part.by_owner(owner))
@@ -73,6 +92,7 @@ class Mirrors:
             return Scope(tuple(found.values()))
 
         self.resources = scope(LLM_DEPLOYMENTS, keep=without_managed_fields)
+        self.speed_cards = scope(SPEED_CARDS, keep=keep_card)
         ours: dict[str, Any] = {"label_selector": DEPLOYMENT_LABEL, "on_change": on_change}
         self._deployments, self._services, self._budgets = (
             scope(kind, keep=keep_writers, **ours) for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
@@ -86,8 +106,12 @@ class Mirrors:
 
     @property
     def synced(self) -> bool:
-        """Whether every mirror has been complete once: before that nothing may be decided."""
-        return all(mirror.synced for mirror in self.by_name.values())
+        """Whether every mirror has been complete once: before that nothing may be decided.
+
+        A cluster whose CRDs or roles are of an earlier version has no speed cards; it must be served all the same.
+        """
+        needless = self.speed_cards.parts if self.speed_cards.refused else ()
+        return all(mirror.synced for mirror in self.by_name.values() if mirror not in needless)
 
     def holdings(self, resource: Mapping[str, Any]) -> Holdings:
         """Return what the cluster holds of one LLMDeployment. Pods older than it are those of a deleted namesake."""

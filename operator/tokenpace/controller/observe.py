@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.api.variant import EngineType
 from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.observed import observed_pod
@@ -24,6 +25,7 @@ def observe(
     engines: Collection[EngineType],
     canaries: Mapping[str, Outcome],
     tick_seconds: float,
+    speed_cards: Mapping[str, LLMSpeedCardSpec],
 ) -> Observation:
     """Return one LLMDeployment as it is.
 
@@ -37,6 +39,7 @@ def observe(
         engines: of the variants in the spec; what Prometheus could not say of others is no problem here.
         canaries: what pods have shown when they were asked for a generation, by their UID.
         tick_seconds: interval of the loop.
+        speed_cards: by variant, the card that it is planned from until enough was learned.
     """
     # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
     answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
@@ -53,6 +56,7 @@ def observe(
         ),
         metrics_problem="; ".join(dict.fromkeys(problems)) or None,
         tick_seconds=tick_seconds,
+        speed_cards=speed_cards,
     )
 
 

@@ -18,6 +18,7 @@ _ALARMING = (
     (ConditionType.SLO_FEASIBLE, "False"),
     (ConditionType.SCALING_LIMITED, "True"),
     (ConditionType.TRAFFIC_UNBALANCED, "True"),
+    (ConditionType.SPEED_CARDS_ACCURATE, "False"),
 )
 """Conditions that somebody should look at, the most urgent first, and the status that makes them so."""
 

@@ -1,7 +1,7 @@
 """What of a resource can be read: a spec that this version can run, and the status that an operator left."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tokenpace.api.names import PAUSED_ANNOTATION
@@ -9,6 +9,7 @@ from tokenpace.api.reasons import ProgressingReason
 from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
+from tokenpace.controller.speed_cards import SpeedCards
 from tokenpace.planning.memory import Memory
 
 
@@ -18,9 +19,11 @@ class Readable:
 
     resource: dict[str, Any]
     declared: LLMDeploymentSpec
+    """With quality and cost of its speed cards."""
     spec: LLMDeploymentSpec
     status: LLMDeploymentStatus
     memory: Memory
+    cards: SpeedCards = field(default_factory=SpeedCards)
 
     @property
     def uid(self) -> str:

@@ -1,8 +1,9 @@
 """The status of one LLMDeployment, from what was seen, planned and done. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from tokenpace.api.conditions import ConditionType, merge_conditions
 from tokenpace.api.names import selector_text
@@ -21,6 +22,7 @@ from tokenpace.api.support import unsupported_fields
 from tokenpace.cluster.apply import Outcome, Result
 from tokenpace.controller.advice import advised_action
 from tokenpace.controller.recollection import Kept
+from tokenpace.controller.speed_cards import SpeedCards, accuracy
 from tokenpace.engines.engine import FieldProblem
 from tokenpace.planning.decision import Finding, Plan, Verdict
 from tokenpace.planning.observation import Observation
@@ -55,6 +57,7 @@ class Facts:
     """How the objective stands, as far as that is known."""
     hands_off: ProgressingReason | None
     """Why nothing is changed, if nothing may be."""
+    cards: SpeedCards = field(default_factory=SpeedCards)
 
 
 _HANDS_OFF = {
@@ -110,7 +113,9 @@ def build_status(facts: Facts, previous: LLMDeploymentStatus, now_seconds: float
             capacity=speed(indicators.capacity_tokens_per_second),
             stream=speed(indicators.stream_tokens_per_second),
         ),
-        variants=tuple(_variant(name, facts, ready) for name in sorted({*quality, *facts.observation.replicas})),
+        variants=tuple(
+            _variant(name, facts, ready, quality.get(name)) for name in sorted({*quality, *facts.observation.replicas})
+        ),
         quality=min(known, default=None),
         slo=facts.objective,
         degraded=facts.kept.degraded,
@@ -146,7 +151,7 @@ def fleet_text(fleet: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {replicas}" for name, replicas in sorted(fleet.items()) if replicas) or "none"
 
 
-def _variant(name: str, facts: Facts, ready: Mapping[str, int]) -> VariantStatus:
+def _variant(name: str, facts: Facts, ready: Mapping[str, int], quality: Decimal | None) -> VariantStatus:
     known = facts.plan.speeds.get(name)
     return VariantStatus(
         name=name,
@@ -154,6 +159,7 @@ def _variant(name: str, facts: Facts, ready: Mapping[str, int]) -> VariantStatus
         ready=ready.get(name, 0),
         capacity=speed(known.capacity_tokens_per_second) if known else None,
         source=known.source if known and known.capacity_tokens_per_second is not None else None,
+        quality=quality,
         lead_seconds=round(known.lead_seconds) if known else None,
         learned=facts.kept.learned.get(name),
         setback=facts.kept.setbacks.get(name),
@@ -184,6 +190,7 @@ def _findings(facts: Facts, ready: Mapping[str, int]) -> dict[ConditionType, Fin
         ConditionType.TRAFFIC_UNBALANCED: plan.traffic_unbalanced,
         ConditionType.PROGRESSING: _progressing(facts, ready),
         ConditionType.DEGRADED: plan.degraded,
+        ConditionType.SPEED_CARDS_ACCURATE: accuracy(facts.cards, plan.speed_cards_accurate),
         ConditionType.NOT_YET_SUPPORTED: _not_yet_supported(facts),
     }
 

@@ -40,6 +40,14 @@ class Belief:
         first, second, third = deviations
         return cls(costs, ((first**2, 0.0, 0.0), (0.0, second**2, 0.0), (0.0, 0.0, third**2)))
 
+    def sharing(self, deviation: float) -> "Belief":
+        """Return the belief with one more error, that all costs share: a factor on the speed of the whole engine."""
+        return Belief(self.costs, _plus_outer(self.covariance, (deviation, deviation, deviation), 1.0))
+
+    def deviation(self, shares: Triple) -> float:
+        """Return the standard deviation of a logarithm that has these derivatives by the logarithms of the costs."""
+        return math.sqrt(max(_dot(_times(self.covariance, shares), shares), 0.0))
+
     def corrected(self, *, shares: Triple, opened: Triple, innovation: float, noise: float) -> "Belief":
         """Return the belief after a measurement.
 

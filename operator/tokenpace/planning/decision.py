@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tokenpace.api.reasons import DecisionReason, DegradedReason
+from tokenpace.api.reasons import DecisionReason, DegradedReason, SpeedCardReason
 from tokenpace.api.status import SpeedSource
 
 
@@ -69,6 +69,10 @@ class Plan:
     """Names of the pods of which a canary is wanted now."""
     degraded: Finding = Finding(Verdict.UNKNOWN, DegradedReason.NOTHING_SERVES, "No variant serves.")
     """Whether something below the best variant serves, and why."""
+    speed_cards_accurate: Finding = Finding(
+        Verdict.TRUE, SpeedCardReason.NO_SPEED_CARDS, "No variant is planned from a speed card."
+    )
+    """Whether the cards that are planned from are what live traffic shows."""
     progress: Finding | None = None
     """A switch that is under way or was rolled back; None where there is none."""
     outlook: tuple[str, ...] = ()

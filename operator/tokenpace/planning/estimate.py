@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenpace.api.scaling import Balancing
 from tokenpace.api.slo import SLO
 from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.api.status import SpeedSource
 from tokenpace.api.variant import Variant
 from tokenpace.planning.balance import EXTRAPOLATION, Costs, PodLoad, Shape, Targets, capacity
@@ -15,7 +16,7 @@ from tokenpace.planning.demand import GROWTH, Rate, backlog_requests, rate
 from tokenpace.planning.leadtime import Starts
 from tokenpace.planning.learning import Learned
 from tokenpace.planning.memory import Memory
-from tokenpace.planning.prior import declared_belief
+from tokenpace.planning.prior import prior_belief
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.streams import mean_stream_tokens_per_second
 
@@ -38,7 +39,9 @@ class Believed:
     """Whether pods share their streams evenly."""
     lead_seconds: float
     declared: bool
-    """Whether `expected` says something of the speed of generation."""
+    """Whether a speed card or `expected` says something of the speed of generation."""
+    carded: bool = False
+    """Whether it is a speed card."""
 
     @property
     def costs(self) -> Costs | None:
@@ -53,9 +56,9 @@ class Believed:
     @property
     def source(self) -> SpeedSource:
         """Where the costs come from."""
-        if self.learned.saturated:
-            return SpeedSource.MEASURED
-        return SpeedSource.LEARNED if self.learned.observed_seconds > 0 else SpeedSource.DECLARED
+        if self.learned.observed_seconds > 0 and not self.learned.saturated:
+            return SpeedSource.LEARNED
+        return SpeedSource.MEASURED if self.learned.saturated or self.carded else SpeedSource.DECLARED
 
     @property
     def feasible(self) -> bool | None:
@@ -195,7 +198,13 @@ def estimate(spec: LLMDeploymentSpec, sight: Sight, memory: Memory) -> Estimate:
     shape = memory.traffic.shape(spec.traffic)
     drain = drain_seconds(spec.slo, sight.observation.tick_seconds)
     targets = targets_of(spec.slo, drain)
-    variants = {variant.name: _believed(variant, spec, memory, shape, targets) for variant in spec.variants}
+    cards = sight.observation.speed_cards
+    variants = {
+        variant.name: _believed(
+            variant, cards.get(variant.name), spec=spec, memory=memory, shape=shape, targets=targets
+        )
+        for variant in spec.variants
+    }
     readings = sight.readings
     counted = bool(readings) and all(reading.requests_per_second is not None for reading in readings)
     now = (
@@ -224,15 +233,24 @@ def estimate(spec: LLMDeploymentSpec, sight: Sight, memory: Memory) -> Estimate:
     )
 
 
-def _believed(variant: Variant, spec: LLMDeploymentSpec, memory: Memory, shape: Shape, targets: Targets) -> Believed:
+def _believed(
+    variant: Variant,
+    card: LLMSpeedCardSpec | None,
+    *,
+    spec: LLMDeploymentSpec,
+    memory: Memory,
+    shape: Shape,
+    targets: Targets,
+) -> Believed:
     starts = memory.starts.get(variant.name, Starts(template_hash=""))
     return Believed(
         learned=memory.learned[variant.name],
         shape=shape,
         targets=targets,
         pooled=spec.scaling.balancing is Balancing.LEAST_REQUEST,
-        lead_seconds=starts.lead_seconds(variant.expected),
-        declared=declared_belief(variant.expected) is not None,
+        lead_seconds=starts.lead_seconds(variant.expected, card),
+        declared=prior_belief(variant.expected, card) is not None,
+        carded=card is not None,
     )
 
 

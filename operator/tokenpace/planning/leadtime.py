@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.api.variant import Expected
 from tokenpace.planning.observation import Pod
+from tokenpace.planning.prior import prior_startup_seconds
 
 USUAL_LEAD_SECONDS = 120.0
 """Lead time where none was declared and no pod has started yet. Large models take 86 to 420 s (llm-d, Together AI)."""
@@ -49,12 +51,13 @@ class Starts:
             counted=frozenset(taken),
         )
 
-    def lead_seconds(self, expected: Expected) -> float:
-        """Return the lead time to plan with: seen, else declared, else `USUAL_LEAD_SECONDS`."""
+    def lead_seconds(self, expected: Expected, card: LLMSpeedCardSpec | None = None) -> float:
+        """Return the lead time to plan with: seen, else on the speed card, else declared, else `USUAL_LEAD_SECONDS`."""
         if self.seconds:
             ordered = sorted(self.seconds)
             return ordered[math.ceil(LEAD_QUANTILE * len(ordered)) - 1]
-        return USUAL_LEAD_SECONDS if expected.startup_seconds is None else float(expected.startup_seconds)
+        seconds = prior_startup_seconds(expected, card)
+        return USUAL_LEAD_SECONDS if seconds is None else seconds
 
 
 def is_overdue(pod: Pod, lead_seconds: float, now: float) -> bool:

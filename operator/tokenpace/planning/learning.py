@@ -20,11 +20,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.api.variant import Expected
 from tokenpace.planning.balance import Costs, full_share, streams_met
 from tokenpace.planning.belief import Belief, Triple, bounded
 from tokenpace.planning.observation import Reading
-from tokenpace.planning.prior import DECLARED_DEVIATION, declared_belief, declared_streams, first_belief
+from tokenpace.planning.prior import DECLARED_DEVIATION, first_belief, prior_belief, prior_streams
 from tokenpace.planning.work import AVERAGING_SECONDS, Work, decoding_streams
 
 EXCITATION = 1.5
@@ -100,12 +101,13 @@ class Learned:
         return self.belief is not None and self.belief.covariance[2][2] <= DECLARED_DEVIATION**2
 
     @classmethod
-    def expected(cls, template_hash: str, expected: Expected) -> "Learned":
-        """Return what is believed before anything was measured."""
+    def expected(cls, template_hash: str, expected: Expected, card: LLMSpeedCardSpec | None = None) -> "Learned":
+        """Return what is believed before anything was measured here."""
         return cls(
             template_hash=template_hash,
-            belief=declared_belief(expected),
-            most_streams=declared_streams(expected),
+            belief=prior_belief(expected, card),
+            most_streams=prior_streams(expected, card),
+            slots=None if card is None or card.fit.batch_limit is None else float(card.fit.batch_limit),
         )
 
     def to_integers(self) -> tuple[int, int, int, int, int] | None:

@@ -68,6 +68,8 @@ class Memory:
     """By variant."""
     switched_at_seconds: float | None = None
     """When the fleet was last sent from one variant to another."""
+    disagreeing_cards: frozenset[str] = frozenset()
+    """Variants whose speed cards are not what live traffic shows."""
     budget: Budget = field(default_factory=Budget)
 
 
@@ -149,14 +151,19 @@ def _since(holds: bool, since_seconds: float | None, now: float) -> float | None
 
 
 def _believed(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> dict[str, Learned]:
-    """Return what is believed of each variant in the spec: as before, or anew if its inputs changed."""
+    """Return what is believed of each variant in the spec: as before, or anew if its inputs changed.
+
+    Until work was seen it is what is declared or on the speed card now: a card may come later than its variant.
+    """
     hashes = sight.observation.template_hashes
     believed = {}
     for variant in spec.variants:
         known = memory.learned.get(variant.name)
         template_hash = hashes.get(variant.name, known.template_hash if known else "")
-        if known is None or known.template_hash != template_hash:
-            known = Learned.expected(template_hash, variant.expected)
+        if known is None or known.template_hash != template_hash or known.observed_seconds <= 0:
+            prior = Learned.expected(template_hash, variant.expected, sight.observation.speed_cards.get(variant.name))
+            same = known is not None and known.template_hash == template_hash
+            known = replace(prior, slots=known.slots or prior.slots) if known is not None and same else prior
         believed[variant.name] = known
     return believed
 

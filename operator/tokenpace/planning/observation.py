@@ -5,8 +5,10 @@ Rates are means over the window of the queries, by pod.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from tokenpace.api.speed_card import LLMSpeedCardSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +133,5 @@ class Observation:
     """Why Prometheus gave no answer at all for this tick, in one sentence; None when it did."""
     tick_seconds: float
     """Interval of the loop: no reaction can be faster."""
+    speed_cards: Mapping[str, LLMSpeedCardSpec] = field(default_factory=dict)
+    """By variant, what was measured of it elsewhere; only cards that are of the variant's own kind."""

@@ -28,6 +28,7 @@ from tokenpace.planning.plausible import plausible_time
 from tokenpace.planning.setbacks import setbacks
 from tokenpace.planning.shortfall import paced
 from tokenpace.planning.sight import Sight, look
+from tokenpace.planning.speed_cards import disagreeing, speed_cards_accurate
 from tokenpace.planning.stock import shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
@@ -64,7 +65,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
         running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
     )
     if is_new_moment:
-        basis = _with_setbacks(basis)
+        basis = _with_cards_compared(_with_setbacks(basis))
     basis = replace(basis, ladder=basis.ladder.within({name: one.replicas for name, one in basis.shortages.items()}))
     goal = choose(basis)
     if goal is None:
@@ -80,6 +81,11 @@ def _with_setbacks(basis: Basis) -> Basis:
     found = setbacks(memory.setbacks, sight, basis.lead_seconds, None if takes_over else sight.incumbent)
     short = shortages(memory.shortages, sight, basis.lead_seconds)
     return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
+
+
+def _with_cards_compared(basis: Basis) -> Basis:
+    found = disagreeing(basis, basis.memory.disagreeing_cards)
+    return replace(basis, memory=replace(basis.memory, disagreeing_cards=found))
 
 
 def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
@@ -106,6 +112,7 @@ def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:
         traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
         canaries=_canaries(basis, goal.variant),
         degraded=degraded(basis, goal),
+        speed_cards_accurate=speed_cards_accurate(basis),
         progress=progress(basis, road, under_way),
         outlook=outlook(basis, goal, decision),
     )

@@ -1,5 +1,8 @@
-"""What is believed of a pod's speed before it was measured: log-normal, from `expected`."""
+"""What is believed of a pod's speed before it was measured here: log-normal, from a speed card or `expected`."""
 
+import math
+
+from tokenpace.api.speed_card import FittedCost, LLMSpeedCardSpec
 from tokenpace.api.variant import Expected
 from tokenpace.planning.balance import Costs
 from tokenpace.planning.belief import Belief, bounded
@@ -9,6 +12,14 @@ DECLARED_DEVIATION = 0.5
 
 GUESSED_DEVIATION = 1.0
 """Likewise of a cost that nobody declared and that follows from another by a rule of thumb."""
+
+FITTED_DEVIATION = 0.15
+"""Likewise of a cost on a speed card, beside its standard error: that says how well a sweep fits a line, and nothing of
+longer prompts or another day. As much as what was learned before a restart is believed to within."""
+
+ELSEWHERE_DEVIATION = 0.4
+"""Of all costs on a speed card together: another node, or its neighbours, make an engine slower as a whole. With 0.15 a
+card that is wrong by two would still be wrong by 1.4 after ten minutes; this much makes a right one no less steady."""
 
 STEP_SHARE = 0.5
 """Share of a token's time that is step and not token, where no second speed tells them apart. Half way between what was
@@ -23,6 +34,47 @@ PROMPT_TOKEN_SHARE = 0.4
 
 USUAL_STREAMS = 16
 """Streams at which `generationTokensPerSecond` is taken to have been seen when `atStreams` is not given."""
+
+
+def prior_belief(expected: Expected, card: LLMSpeedCardSpec | None) -> Belief | None:
+    """Return what is believed before anything was measured here: the card's word, without one that of `expected`."""
+    return declared_belief(expected) if card is None else card_belief(card)
+
+
+def prior_streams(expected: Expected, card: LLMSpeedCardSpec | None) -> float:
+    """Return the most streams that a pod is known to have been seen with, here or elsewhere."""
+    if card is None:
+        return declared_streams(expected)
+    return max(1.0, *(float(point.streams) for point in card.points))
+
+
+def prior_startup_seconds(expected: Expected, card: LLMSpeedCardSpec | None) -> float | None:
+    """Return the lead time that was measured, else declared; None where nobody said."""
+    measured = None if card is None else card.startup_seconds
+    seconds = expected.startup_seconds if measured is None else measured
+    return None if seconds is None else float(seconds)
+
+
+def card_belief(card: LLMSpeedCardSpec) -> Belief:
+    """Return what a speed card makes believe of pods that run here."""
+    return fitted_belief(card).sharing(ELSEWHERE_DEVIATION)
+
+
+def fitted_belief(card: LLMSpeedCardSpec) -> Belief:
+    """Return what a speed card says of the pods that it was measured on.
+
+    A standard error of e around n is that of a log-normal with a variance of ``log(1 + (e/n)²)``. No cost is believed
+    to be known worse than one that was guessed.
+    """
+    fitted = (card.fit.step, card.fit.generated_token, card.fit.prompt_token)
+    step, token, prompt = (bounded(one.nanoseconds / 1e9) for one in fitted)
+    first, second, third = map(_deviation, fitted)
+    return Belief.independent(Costs(step, token, prompt), (first, second, third))
+
+
+def _deviation(cost: FittedCost) -> float:
+    relative = cost.standard_error_nanoseconds / cost.nanoseconds
+    return min(math.sqrt(math.log1p(relative**2) + FITTED_DEVIATION**2), GUESSED_DEVIATION)
 
 
 def declared_belief(expected: Expected) -> Belief | None:

@@ -20,8 +20,8 @@ from tokenpace.replay.report.schema import Report
 from tokenpace.replay.report.write import write
 from tokenpace.replay.scenarios import HELD_OUT, TRAINING_SEEDS, replay_of, scenarios
 from tokenpace.replay.speeds import SpeedTableError
-from tokenpace.replay.traces import TraceError, read_trace
 from tokenpace.replay.truth import Scenario
+from tokenpace.traces import TraceError, read_trace
 
 ALL: Final = "all"
 

@@ -4,18 +4,11 @@ Times are seconds since the start of the replay.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from tokenpace.traces import Request
 
-class Request(NamedTuple):
-    """One request as its client sends it."""
-
-    at_seconds: float
-    prompt_tokens: int
-    generated_tokens: int
-    """What the model will answer if nobody cuts it short; at least 1."""
-    client: int = 0
-    """Who sends it: what sticky balancing keeps on its connections."""
+__all__ = ["Reply", "Request", "Traffic"]
 
 
 class Reply(Protocol):

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from tests.replay.recorded import AZURE_HOUR, needs_azure_hour
 
-from tokenpace.replay.traces import TraceError, read_trace
-from tokenpace.replay.traffic import Request
+from tokenpace.traces import Request, TraceError, read_trace
 
 AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
 2023-11-16 18:15:46.6805900,374,44

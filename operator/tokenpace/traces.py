@@ -9,7 +9,7 @@ Three formats, told apart by the file's name and its header:
 - JSON Lines (`.jsonl`): an object with these three keys on each line.
 
 A timestamp is a number of seconds or a date and time (ISO 8601; Azure's have seven decimals). Without a time zone it is
-taken for UTC. Times in a replay count from the first request.
+taken for UTC. Times count from the first request.
 """
 
 import csv
@@ -19,9 +19,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-
-from tokenpace.replay.traffic import Request
+from typing import Any, Final, NamedTuple
 
 AZURE_COLUMNS: Final = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 COLUMNS: Final = ("timestamp", "prompt", "generated")
@@ -33,6 +31,17 @@ WHERE_TO_GET_ONE: Final = (
 """For `--help`."""
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
+
+
+class Request(NamedTuple):
+    """One request as its client sends it."""
+
+    at_seconds: float
+    prompt_tokens: int
+    generated_tokens: int
+    """What the model will answer if nobody cuts it short; at least 1."""
+    client: int = 0
+    """Who sends it: what sticky balancing keeps on its connections."""
 
 
 class TraceError(ValueError):

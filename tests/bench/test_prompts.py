@@ -1,6 +1,6 @@
 import random
 
-from loadgen.prompts import prompt
+from tokenpace.bench.prompts import prompt
 
 
 def test_a_prompt_has_about_as_many_words_as_tokens() -> None:

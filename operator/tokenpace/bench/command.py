@@ -1,0 +1,171 @@
+"""`tokenpace bench`: measures a server, and writes what was found."""
+
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import ValidationError
+
+from tokenpace.bench.arrivals import Poisson, Recorded, Schedule
+from tokenpace.bench.errors import BenchError
+from tokenpace.bench.fit import fit
+from tokenpace.bench.measure import Bench, Load, characters_per_token, first_rate
+from tokenpace.bench.open_loop import connections
+from tokenpace.bench.options import Options, command
+from tokenpace.bench.quality import compared, quality
+from tokenpace.bench.result import Machine, Quality, Result, Workload
+from tokenpace.bench.server import identify
+from tokenpace.bench.stream import ENDPOINTS
+from tokenpace.bench.sweep import declared, sweep
+from tokenpace.traces import TraceError, read_trace
+
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+async def bench(options: Options, *, api_key: str | None, say: Callable[[str], None]) -> Result:
+    """Measure what the options ask for.
+
+    Args:
+        options: what to measure.
+        api_key: sent as a bearer token; kept out of everything that is written.
+        say: told how it goes, a line at a time.
+
+    Raises:
+        BenchError: it cannot be measured.
+        OSError: a file cannot be read.
+    """
+    reference = None if options.reference is None else read(options.reference)
+    endpoint, schedule = ENDPOINTS.get(options.api), _schedule(options)
+    if endpoint is None:
+        raise BenchError(f"--api: must be one of {', '.join(ENDPOINTS)}, not {options.api}")
+    started_at = datetime.now(UTC)
+    async with connections(root(options.url), api_key=api_key) as session:
+        server = await identify(session, options.model)
+        load = Load(
+            endpoint=endpoint(server.model),
+            schedule=schedule,
+            prompt_tokens=options.prompt_tokens,
+            generated_tokens=options.generated_tokens,
+            seed=options.seed,
+            completions=options.completions,
+            lone_requests=options.lone,
+            timeout_seconds=options.timeout_seconds,
+        )
+        seen = Bench(session, load, say)
+        lone = await seen.lone()
+        known = await quality(session, server, positions=options.quality_positions) if options.quality else None
+        if options.rate:
+            points = await declared(seen.point, options.rate)
+        else:
+            points = await sweep(seen.point, first_rate(seen.lone_seconds), bisections=options.bisections)
+    speeds = [one.generation_tokens_per_second for one in points if one.generation_tokens_per_second]
+    sustained = [one.generation_tokens_per_second for one in points if not one.saturated]
+    most = max(speeds, default=None)
+    result = Result(
+        measured_at=started_at,
+        command=command(options),
+        url=options.url,
+        server=server,
+        model=options.model_name or server.model,
+        quantization=options.quantization,
+        image=options.image,
+        machine=_machine(options),
+        workload=_workload(options),
+        lone=lone,
+        points=points,
+        generation_tokens_per_second=most,
+        sustained_tokens_per_second=max((speed for speed in sustained if speed), default=None),
+        characters_per_token=characters_per_token(points, seen.characters_per_token),
+        fit=fit(seen.rows),
+        hourly_cost=options.hourly_cost,
+        cost_per_million_tokens=cost_per_million_tokens(options.hourly_cost, most),
+        quality=known,
+    )
+    return result if reference is None else against(result, reference)
+
+
+def against(result: Result, reference: Result) -> Result:
+    """Return a result with its quality as a share of the reference's.
+
+    Raises:
+        BenchError: one of them has no quality, or they were measured on different texts.
+    """
+    if result.quality is None or reference.quality is None:
+        raise BenchError("--reference: both must have been measured with --quality")
+    name = f"{reference.model} {reference.quantization or reference.server.version or ''}".strip()
+    shared: Quality = compared(result.quality, reference.quality, name)
+    return result.model_copy(update={"quality": shared})
+
+
+def read(path: Path) -> Result:
+    """Return a result that was written before: JSON, or the log of a Job, in which comments go before it.
+
+    Raises:
+        BenchError: it is none.
+        OSError: it cannot be read.
+    """
+    try:
+        return Result.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise BenchError(f"{path}: is no result of tokenpace bench: {error}") from error
+
+
+def root(url: str) -> str:
+    """Return the server's root of a URL that may end in the `/v1` of OpenAI's clients.
+
+    Raises:
+        BenchError: it is no URL of HTTP.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BenchError(f"--url: must be http://host:port or https://host, not {url!r}")
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def cost_per_million_tokens(hourly_cost: float | None, tokens_per_second: float | None) -> float | None:
+    """Return what a million generated tokens cost at a speed; None where cost or speed are not known."""
+    if hourly_cost is None or not tokens_per_second:
+        return None
+    return hourly_cost / (3600 * tokens_per_second) * 1e6
+
+
+def _schedule(options: Options) -> Schedule:
+    if not 0 <= options.spread < 1:
+        raise BenchError("--spread: must be from 0 (fixed lengths) to less than 1")
+    if options.trace is not None:
+        try:
+            return Recorded(read_trace(options.trace))
+        except TraceError as error:
+            raise BenchError(f"--trace: {error}") from error
+    return Poisson(options.prompt_tokens, options.generated_tokens, options.spread)
+
+
+def _workload(options: Options) -> Workload:
+    return Workload(
+        api=options.api,
+        prompt_tokens=options.prompt_tokens,
+        generated_tokens=options.generated_tokens,
+        spread=options.spread,
+        trace=None if options.trace is None else options.trace.name,
+        seed=options.seed,
+    )
+
+
+def _machine(options: Options) -> Machine:
+    here = urlsplit(options.url).hostname in _LOOPBACK
+    name = options.hardware or (_this_machine() if here else "not declared")
+    return Machine(name=name, accelerators=options.accelerators, cpu=options.cpu, memory=options.memory)
+
+
+def _this_machine() -> str:
+    """Return the CPU's name, as Linux gives it; elsewhere its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

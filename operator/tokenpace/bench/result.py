@@ -1,0 +1,213 @@
+"""What a benchmark found, as JSON. Its schema is committed beside the documentation (docs/bench-result.schema.json).
+
+Times are in seconds, speeds in tokens or characters a second. What was not measured, or cannot be, is null.
+"""
+
+import json
+from datetime import datetime
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VERSION: Final = 1
+"""Of the schema. A field that is added does not change it; one that goes, or means something else, does."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Distribution(_Part):
+    """Values of many requests, by nearest rank: pXX is the smallest value that XX % of them do not exceed."""
+
+    count: int
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+
+class Server(_Part):
+    """What the server says of itself."""
+
+    engine: str
+    """LlamaCpp, TGI, VLLM, SGLang, TensorRTLLM, OpenVINO; Custom where it says none of these."""
+    version: str | None
+    model: str
+    """The name that its API knows the model by."""
+    slots: int | None
+    """Requests that it works on at a time, where it says so."""
+
+
+class Machine(_Part):
+    """What one replica runs on."""
+
+    name: str
+    accelerators: int
+    cpu: str | None
+    """Limit, as in a container."""
+    memory: str | None
+    """Limit, as in a container."""
+
+
+class Workload(_Part):
+    """What was asked of it."""
+
+    api: str
+    prompt_tokens: int
+    """Mean; the server's own count is in `lone` and in each point's speeds."""
+    generated_tokens: int
+    spread: float
+    """Lengths are drawn evenly from (1 - spread) to (1 + spread) times the mean."""
+    trace: str | None
+    """File name of the recording whose arrivals and lengths were used; null for Poisson arrivals."""
+    seed: int
+
+
+class Lone(_Part):
+    """One request at a time on an otherwise idle server, all of the mean length.
+
+    LLM-Perf's batch of 1 (optimum-benchmark): prefill latency is the time to the first token, prefill speed the prompt
+    by it; decode speed is that of the tokens after the first.
+    """
+
+    requests: int
+    prompt_tokens: float
+    """As the server counted them."""
+    first_token_seconds: Distribution
+    seconds_per_token: Distribution
+    prefill_tokens_per_second: float
+    """Of the median request."""
+    decode_tokens_per_second: float
+    """Of the median request."""
+
+
+class Point(_Part):
+    """One rate of open-loop arrivals, after warm-up. Latencies are of the requests that were due in its time."""
+
+    offered_requests_per_second: float
+    """That the schedule was drawn for."""
+    arrived_requests_per_second: float
+    """That chance made of it in these seconds."""
+    seconds: float
+    warm_up_seconds: float
+    """Before these; what came in them is left out."""
+    completed: int
+    failed: int
+    refused: str | None
+    """Why this point says nothing of the server; its speeds and times are then null."""
+    saturated: bool
+    """Whether requests came faster than they were served: more than a tenth of them stayed in flight."""
+    streams: float | None
+    """Mean number of streams that were being generated."""
+    generation_tokens_per_second: float | None
+    prefill_tokens_per_second: float | None
+    """Prompt tokens of the requests whose first token came, by the seconds."""
+    characters_per_second: float | None
+    first_token_seconds: Distribution | None
+    """Time to first token: MLPerf's and inference-perf's, but from when the request was due."""
+    seconds_per_token: Distribution | None
+    """Time per output token: MLPerf's and vLLM's, (last - first token) / (tokens - 1) of each request."""
+    token_gap_seconds: Distribution | None
+    """Inter-token latency: vLLM's and inference-perf's, every gap between two chunks of every request."""
+    request_seconds: Distribution | None
+    """From when the request was due to its last token."""
+    stream_tokens_per_second: Distribution | None
+    """1 / time per output token; here pXX is the speed that XX % of the requests reach."""
+    lag_seconds: Distribution | None
+    """Of this program: from when a request was due until it was sent."""
+
+
+class Estimate(_Part):
+    """A fitted value."""
+
+    value: float
+    error: float
+    """Standard error: jackknife over blocks of time."""
+
+
+class Fit(_Part):
+    """The engine-second balance `1 = a·g/k + b·g + c·p` (docs/planning.md)."""
+
+    step_seconds: Estimate
+    """a"""
+    token_seconds: Estimate
+    """b"""
+    prompt_token_seconds: Estimate
+    """c"""
+    relative_residual: float
+    """Root mean square of (measured - fitted) / measured."""
+    requests: int
+
+
+class Perplexity(_Part):
+    """How surprised the model is by a text, token by token, each after the true ones before it."""
+
+    perplexity: float
+    error: float
+    """Standard error over the positions."""
+    text: str
+    """Name of the text."""
+    positions: int
+    missed: int
+    """Positions at which the server did not name the true token's probability: taken for the least that it named."""
+    log_probabilities: tuple[float, ...]
+    """Of each true token: what another variant is compared with, position by position."""
+
+
+class Answers(_Part):
+    """Greedy answers to the prompt set."""
+
+    prompts: str
+    """Name of the set."""
+    tokens: int
+    texts: tuple[str, ...]
+
+
+class Quality(_Part):
+    """Quality of this variant, and, where a reference was given, as a share of the reference's."""
+
+    perplexity: Perplexity
+    answers: Answers
+    reference: str | None
+    """Model and version that it was compared with."""
+    percent: Estimate | None
+    """100 · perplexity of the reference / perplexity of this, with the error of the paired differences."""
+    agreement_percent: Estimate | None
+    """Mean share of each of the reference's answers that comes before the first difference."""
+
+
+class Result(_Part):
+    """One benchmark of one variant."""
+
+    version: int = Field(default=VERSION)
+    measured_at: datetime
+    command: str
+    """Does it again."""
+    url: str
+    server: Server
+    model: str
+    """What people call it, the same for every variant; `server.model` is what its API calls it."""
+    quantization: str | None
+    image: str | None
+    machine: Machine
+    workload: Workload
+    lone: Lone
+    points: tuple[Point, ...]
+    """In the order of their rates."""
+    generation_tokens_per_second: float | None
+    """Highest of any point: with every slot taken, where saturation was reached."""
+    sustained_tokens_per_second: float | None
+    """Highest of those points that were not saturated."""
+    characters_per_token: float
+    fit: Fit | None
+    hourly_cost: float | None
+    cost_per_million_tokens: float | None
+    """Generated tokens, at `generation_tokens_per_second`, in the currency of the hourly cost."""
+    quality: Quality | None
+
+
+def json_schema() -> str:
+    """Return the JSON schema of `Result`."""
+    return json.dumps(Result.model_json_schema(), indent=2) + "\n"

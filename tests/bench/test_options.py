@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from tokenpace.bench.errors import BenchError
+from tokenpace.bench.job import job
+from tokenpace.bench.options import Options, arguments, command, of_variant
+
+ROOT = Path(__file__).resolve().parents[2]
+LADDER = (ROOT / "examples" / "cuda-vllm-ladder.yaml").read_text(encoding="utf-8")
+HERE = Options(url="http://127.0.0.1:8000")
+
+
+def test_the_command_says_only_what_differs_from_the_defaults() -> None:
+    options = Options(url="http://chat", rate=(1.0, 2.5), quality=True, hardware="AMD EPYC, 2 cores")
+    assert command(options) == (
+        "tokenpace bench --url=http://chat --rate=1 --rate=2.5 --quality '--hardware=AMD EPYC, 2 cores'"
+    )
+
+
+def test_a_variant_of_a_manifest_says_what_is_measured_and_what_it_costs() -> None:
+    found = of_variant(LADDER, "awq")
+    assert found["url"] == "http://chat"
+    assert found["quantization"] == "awq_marlin"
+    assert found["accelerators"] == 1
+
+
+@pytest.mark.parametrize("name", [None, "int2"])
+def test_one_variant_of_several_must_be_named(name: str | None) -> None:
+    with pytest.raises(BenchError, match="--variant: must be one of"):
+        of_variant(LADDER, name)
+
+
+def test_a_job_runs_the_same_command_without_rights_or_retries() -> None:
+    spec = job(HERE, image="tokenpace:test", variant="awq")["spec"]
+    container = spec["template"]["spec"]["containers"][0]
+    assert container["args"] == ["bench", *arguments(HERE), "--out=-"]
+    assert spec["backoffLimit"] == 0
+    assert spec["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_a_job_cannot_read_a_file_of_the_user() -> None:
+    with pytest.raises(BenchError, match="--reference"):
+        job(Options(url="http://chat", reference=Path("f16.json")), image="tokenpace:test", variant=None)

@@ -1,0 +1,202 @@
+"""What was measured elsewhere is where planning starts; what is seen here is where it ends."""
+
+import statistics
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.planning.declared import HASH, NOW, SMALL_POD, Idle, declared, observation, pod, reading
+from tests.planning.simulated_pods import CPU, GPU, Engine, Lengths
+from tests.planning.simulation import World, constant
+from tests.planning.speed_cards import speed_card
+from tests.planning.test_fleet_follows_demand import (
+    CHAT,
+    FAST_STREAMS,
+    believed_capacity,
+    large,
+    large_world,
+    true_capacity,
+)
+from tests.planning.test_learning import TRUTH, costs_of, seconds_per_token, steady, taught
+
+from tokenpace.api.reasons import SpeedCardReason
+from tokenpace.api.speed_card import LLMSpeedCardSpec
+from tokenpace.api.status import SpeedSource
+from tokenpace.api.variant import Expected
+from tokenpace.planning.balance import Costs, Shape
+from tokenpace.planning.decision import Plan, Verdict
+from tokenpace.planning.leadtime import Starts
+from tokenpace.planning.learning import Learned
+from tokenpace.planning.memory import Memory
+from tokenpace.planning.plan import plan
+from tokenpace.planning.prior import GUESSED_DEVIATION, fitted_belief, prior_streams
+from tokenpace.planning.speed_cards import compare
+
+
+def scaled(costs: Costs, factor: float) -> Costs:
+    return Costs(factor * costs.step_seconds, factor * costs.token_seconds, factor * costs.prompt_token_seconds)
+
+
+def costs_of_engine(engine: Engine) -> Costs:
+    return Costs(engine.step_seconds, engine.token_seconds, engine.prompt_token_seconds)
+
+
+def from_card(card: LLMSpeedCardSpec) -> Learned:
+    return Learned.expected(HASH, Expected(), card)
+
+
+def test_the_fit_of_a_card_is_believed() -> None:
+    assert costs_of(from_card(speed_card(TRUTH))) == TRUTH
+
+
+def test_a_card_is_believed_more_than_expected() -> None:
+    expected = Expected.model_validate(SMALL_POD | {"startupSeconds": 300})
+    card = speed_card(TRUTH, startupSeconds=12)
+    assert costs_of(Learned.expected(HASH, expected, card)) == TRUTH
+    assert Starts(template_hash=HASH).lead_seconds(expected, card) == 12.0
+
+
+def test_what_a_card_does_not_say_is_taken_from_expected() -> None:
+    expected = Expected.model_validate({"startupSeconds": 300})
+    assert Starts(template_hash=HASH).lead_seconds(expected, speed_card(TRUTH)) == 300.0
+
+
+def test_a_card_knows_as_many_streams_as_its_sweep_had() -> None:
+    assert prior_streams(Expected(), speed_card(TRUTH, streams=11.5)) == 11.5
+
+
+@given(st.floats(0.0, 3.0), st.floats(0.0, 3.0))
+def test_a_wider_error_is_a_wider_belief_up_to_that_of_a_guess(one: float, other: float) -> None:
+    narrow, wide = (fitted_belief(speed_card(TRUTH, error=error)) for error in sorted((one, other)))
+    for cost in range(3):
+        assert narrow.covariance[cost][cost] <= wide.covariance[cost][cost] <= GUESSED_DEVIATION**2
+
+
+@given(factor=st.sampled_from([0.5, 0.7, 1.5, 2.0]), errors=st.tuples(st.floats(0.0, 0.5), st.floats(0.0, 0.5)))
+def test_the_wider_the_errors_of_a_card_the_further_it_is_left_at_first_sight(
+    factor: float, errors: tuple[float, float]
+) -> None:
+    def distance(error: float) -> float:
+        learned = taught(from_card(speed_card(scaled(TRUTH, factor), error=error)), [steady(12.0, timed=False)], 10)
+        return abs(seconds_per_token(costs_of(learned), 12.0) / seconds_per_token(TRUTH, 12.0) - 1.0)
+
+    sure, unsure = sorted(errors)
+    assert distance(unsure) <= distance(sure) + 1e-6
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_card_that_admits_no_error_is_left_too(factor: float) -> None:
+    learned = taught(from_card(speed_card(scaled(TRUTH, factor), error=0.0)), [steady(12.0)], 1200)
+    assert seconds_per_token(costs_of(learned), 12.0) == pytest.approx(seconds_per_token(TRUTH, 12.0), rel=0.05)
+
+
+# --- Ten minutes
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("error", [0.0, 0.05, 0.3])
+def test_small_pods_with_a_card_wrong_by_two_are_known_within_ten_minutes(factor: float, error: float) -> None:
+    spec = declared(slo=FAST_STREAMS, expected={})
+    truth = true_capacity(spec, CPU, Lengths())
+    cards = {"q8": speed_card(scaled(costs_of_engine(CPU), factor), error=error)}
+    errors = []
+    for seed in range(3):
+        world = World(spec, CPU, constant(4 * 0.6 * truth), replicas=4, seed=seed, held=True, cards=cards).run(630)
+        errors.append(believed_capacity(world.ticks[-1]) / truth)
+    assert statistics.median(errors) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("error", [0.05, 0.3])
+def test_large_pods_with_a_card_wrong_by_two_are_known_within_ten_minutes(factor: float, error: float) -> None:
+    spec = large({})
+    truth = true_capacity(spec, GPU, CHAT)
+    cards = {"q8": speed_card(scaled(costs_of_engine(GPU), factor), error=error, streams=32.0)}
+    world = large_world(spec, 2 * 0.6 * truth, 2, cards=cards, held=True).run(660)
+    assert believed_capacity(world.ticks[-1]) == pytest.approx(truth, rel=0.1)
+
+
+def test_a_fleet_that_starts_from_a_right_card_is_never_larger_than_it_needs_to_be() -> None:
+    spec = declared(slo=FAST_STREAMS, expected={})
+    truth = true_capacity(spec, CPU, Lengths())
+    cards = {"q8": speed_card(costs_of_engine(CPU))}
+    world = World(spec, CPU, constant(2.5 * truth), replicas=1, cards=cards).run(900)
+    assert max(tick.replicas for tick in world.ticks) <= 4
+    assert world.ticks[-1].replicas in (3, 4)
+
+
+# --- What is told
+
+
+def first_plan(card: LLMSpeedCardSpec | None, **other: object) -> Plan:
+    seen = observation(pod("a", Idle(reading())), replicas=1)
+    seen = replace(seen, speed_cards={} if card is None else {"q8": card})
+    return plan(declared(expected={}, **other), seen, Memory(), NOW)[0]  # type: ignore[arg-type]
+
+
+def test_capacity_is_predicted_from_a_card_before_any_load() -> None:
+    spec = declared(slo=FAST_STREAMS)
+    told = first_plan(speed_card(costs_of_engine(CPU), streams=4.0), slo=FAST_STREAMS).speeds["q8"]
+    assert told.source is SpeedSource.MEASURED
+    assert told.capacity_tokens_per_second == pytest.approx(true_capacity(spec, CPU, Lengths()), rel=0.01)
+
+
+def test_without_a_card_nothing_is_predicted_and_nothing_is_said_of_cards() -> None:
+    made = first_plan(None)
+    assert made.speeds["q8"].capacity_tokens_per_second is None
+    assert made.speed_cards_accurate.reason == SpeedCardReason.NO_SPEED_CARDS
+
+
+def test_a_card_that_comes_after_its_variant_is_planned_from_while_nothing_was_learned() -> None:
+    seen, spec = observation(pod("a", Idle(reading())), replicas=1), declared(expected=SMALL_POD)
+    _, memory = plan(spec, seen, Memory(), NOW)
+    with_card = replace(seen, speed_cards={"q8": speed_card(TRUTH)})
+    made, memory = plan(spec, with_card, memory, NOW + 5)
+    assert made.speeds["q8"].source is SpeedSource.MEASURED
+    assert costs_of(memory.learned["q8"]) == TRUTH
+
+
+def after_ten_minutes(factor: float) -> Plan:
+    spec = declared(slo=FAST_STREAMS, expected={})
+    cards = {"q8": speed_card(scaled(costs_of_engine(CPU), factor))}
+    load = 4 * 0.6 * true_capacity(spec, CPU, Lengths())
+    return World(spec, CPU, constant(load), replicas=4, held=True, cards=cards).run(660).ticks[-1].plan
+
+
+def test_a_card_that_live_traffic_confirms_agrees() -> None:
+    found = after_ten_minutes(1.0).speed_cards_accurate
+    assert (found.verdict, found.reason) == (Verdict.TRUE, SpeedCardReason.AGREE)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_card_wrong_by_two_disagrees_and_both_numbers_are_told(factor: float) -> None:
+    found = after_ten_minutes(factor).speed_cards_accurate
+    assert (found.verdict, found.reason) == (Verdict.FALSE, SpeedCardReason.DISAGREES)
+    assert found.message.startswith("q8: with ")
+    assert found.message.count("tokens/s") == 1
+    assert "live traffic" in found.message
+
+
+def test_a_card_is_not_judged_before_enough_work_was_seen() -> None:
+    found = first_plan(speed_card(TRUTH)).speed_cards_accurate
+    assert (found.verdict, found.reason) == (Verdict.UNKNOWN, SpeedCardReason.NOT_COMPARED)
+
+
+LIVE = replace(from_card(speed_card(TRUTH)), observed_seconds=3600.0, slots=4.0)
+
+
+def deviations(factor: float) -> float:
+    """Return by how many deviations a card is off whose every cost is so many times what was learned."""
+    found = compare("q8", speed_card(scaled(TRUTH, factor)), LIVE, Shape(12, 32))
+    assert found is not None
+    return found.deviations
+
+
+def test_a_card_just_beyond_its_errors_is_not_told_to_and_fro() -> None:
+    """Found wrong beyond two deviations, and right again only within one."""
+    off = next(factor for factor in (1.0 + n / 100 for n in range(200)) if 1.2 < deviations(factor) < 1.8)
+    seen = replace(observation(pod("a", Idle(reading()))), speed_cards={"q8": speed_card(scaled(TRUTH, off))})
+    for before in (frozenset[str](), frozenset({"q8"})):
+        _, after = plan(declared(expected={}), seen, Memory(learned={"q8": LIVE}, disagreeing_cards=before), NOW)
+        assert after.disagreeing_cards == before
