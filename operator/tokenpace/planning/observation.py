@@ -115,6 +115,17 @@ class Pod:
         return self.ready_since_seconds is not None and not self.terminating
 
 
+class Wake(StrEnum):
+    """What the series says that is declared to wake: a closed set."""
+
+    ASKED = "Asked"
+    """Somebody has asked within the window of the queries."""
+    SILENT = "Silent"
+    """The series is there, and nobody has."""
+    MISSING = "Missing"
+    """There is no series, or no recent one. Nothing is known: this is not silence."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One LLMDeployment as it is.
@@ -131,3 +142,4 @@ class Observation:
     """Why Prometheus gave no answer at all for this tick, in one sentence; None when it did."""
     tick_seconds: float
     """Interval of the loop: no reaction can be faster."""
+    wake: Wake = Wake.MISSING

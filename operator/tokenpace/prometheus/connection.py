@@ -47,8 +47,21 @@ class Answer:
     """Why the result may be partial, if it may, as one sentence."""
 
 
-def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = None) -> Answer:
+class _PostingSession(requests.Session):
+    """Sends what would stand in the address in the body, where the library knows only addresses."""
+
+    def request(self, method: str | bytes, url: str | bytes, **other: Any) -> requests.Response:  # type: ignore[override]
+        return super().request(method, url, data=other.pop("params"), **other)
+
+
+def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = None, *, in_body: bool = False) -> Answer:
     """Evaluate a query, at Prometheus' own time unless told otherwise.
+
+    Args:
+        settings: where to ask, and as whom.
+        query: PromQL.
+        at_seconds: the moment, in Unix seconds.
+        in_body: whether it is too long for an address, of which proxies take 8 kB.
 
     Raises:
         MetricsError: for everything that can go wrong.
@@ -58,7 +71,7 @@ def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = Non
     if at_seconds is not None:
         parameters["time"] = f"{at_seconds:.3f}"
     try:
-        with requests.Session() as session:
+        with _PostingSession() if in_body else requests.Session() as session:
             session.verify = str(settings.ca_file) if settings.ca_file else True
             session.hooks["response"].append(lambda response, *_, **__: warnings.extend(_inspected(response)))
             connection = PrometheusConnect(
@@ -67,6 +80,7 @@ def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = Non
                 session=session,
                 retry=Retry(0, read=False),  # the next tick asks again
                 timeout=settings.timeout_seconds,
+                method="POST" if in_body else "GET",
             )
             result = connection.custom_query(query, params=parameters)
     except _RefusalError as refusal:

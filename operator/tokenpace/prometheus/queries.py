@@ -1,7 +1,18 @@
-"""The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods."""
+"""The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods.
+
+What wakes sleeping models is asked for in `tokenpace.prometheus.wake`.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Final
 
 from tokenpace.engines.engine import Signal
 from tokenpace.prometheus.settings import PrometheusSettings
+
+_META: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""What means something in RE2 beside itself."""
+_ESCAPE: Final = r"\\\g<0>"
 
 CLOCK = "time()"
 """Prometheus' own time: what the age of its samples is measured against."""
@@ -14,8 +25,7 @@ def window_query(signal: Signal, settings: PrometheusSettings) -> str:
     """
     present = [f'{label}!=""' for label in (settings.namespace_label, settings.pod_label)]
     required = {**signal.labels, **settings.extra_matchers}
-    equal = [f'{label}="{_escaped(value)}"' for label, value in required.items()]
-    return f"{signal.metric}{{{','.join([*present, *equal])}}}[{settings.window_seconds}s]"
+    return f"{signal.metric}{{{','.join([*present, *equal(required)])}}}[{settings.window_seconds}s]"
 
 
 def blank_query(settings: PrometheusSettings) -> str:
@@ -27,6 +37,19 @@ def blank_query(settings: PrometheusSettings) -> str:
         f"min_over_time({window_query(Signal(metric), settings)})" for metric in ("scrape_samples_scraped", "up")
     )
     return f"{samples} == 0 and {up} == 1"
+
+
+def equal(labels: Mapping[str, str]) -> list[str]:
+    """Return matchers for labels that must have exactly these values, whatever the values hold."""
+    return [f'{label}="{_escaped(value)}"' for label, value in labels.items()]
+
+
+def one_of(labels: Mapping[str, Collection[str]]) -> list[str]:
+    """Return matchers for labels that must have exactly one of some values each, whatever the values hold."""
+    return [
+        f'{label}=~"{_escaped("|".join(_META.sub(_ESCAPE, value) for value in sorted(values)))}"'
+        for label, values in labels.items()
+    ]
 
 
 def _escaped(value: str) -> str:
