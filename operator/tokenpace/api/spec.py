@@ -15,6 +15,7 @@ from tokenpace.api.variant import (
     ScaleTargetRef,
     Variant,
 )
+from tokenpace.api.wake import WakeSignal, WakeType
 
 __all__ = [
     "SLO",
@@ -36,6 +37,8 @@ __all__ = [
     "StreamTarget",
     "Traffic",
     "Variant",
+    "WakeSignal",
+    "WakeType",
     "WhenSpent",
 ]
 
