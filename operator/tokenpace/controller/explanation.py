@@ -85,6 +85,8 @@ def _decision(status: LLMDeploymentStatus, now: datetime) -> Iterator[Renderable
     if decision is not None:
         yield Text(f"{decision.action}, decided {_moment(decision.time)}, {_age(decision.time, now)} ago")
         yield Text(f"{decision.reason}: {decision.message}")
+    if status.asleep_since is not None:
+        yield Text(f"Asleep since {_moment(status.asleep_since)}, for {_age(status.asleep_since, now)}.")
     if status.switched_at is not None:
         yield Text(f"Last switch between variants: {_moment(status.switched_at)}, {_age(status.switched_at, now)} ago.")
 

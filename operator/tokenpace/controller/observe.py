@@ -8,7 +8,7 @@ from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.observed import observed_pod
 from tokenpace.cluster.scale_target import ScaleTargets
 from tokenpace.controller.mirrors import Holdings
-from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod
+from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod, Wake
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Slow, Unknown
 from tokenpace.prometheus.samples import MetricsAnswer, sample_of
 
@@ -24,6 +24,7 @@ def observe(
     engines: Collection[EngineType],
     canaries: Mapping[str, Outcome],
     tick_seconds: float,
+    wake: Wake = Wake.MISSING,
 ) -> Observation:
     """Return one LLMDeployment as it is.
 
@@ -37,6 +38,7 @@ def observe(
         engines: of the variants in the spec; what Prometheus could not say of others is no problem here.
         canaries: what pods have shown when they were asked for a generation, by their UID.
         tick_seconds: interval of the loop.
+        wake: what the series says that is declared to wake it.
     """
     # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
     answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
@@ -53,6 +55,7 @@ def observe(
         ),
         metrics_problem="; ".join(dict.fromkeys(problems)) or None,
         tick_seconds=tick_seconds,
+        wake=wake,
     )
 
 
