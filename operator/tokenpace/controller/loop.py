@@ -297,7 +297,7 @@ class Loop:
             wake=asked.wakes.get((metadata["namespace"], metadata["name"]), Wake.MISSING),
         )
         planned, memory = plan(one.spec, observation, one.memory, now)
-        made = disputes.allowed(planned, sizes, now)
+        made = disputes.allowed(planned, sizes, one.spec.scaling.max_replicas, now)
         self._memories[one.uid] = memory
         self._ask(one, holdings, made)
         observed = (*holdings.deployments, *holdings.others)
