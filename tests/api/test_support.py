@@ -16,6 +16,7 @@ MODEL = {"servedName": "chat", "contextTokens": 2048, "source": {"image": {"path
 Q8 = {"name": "q8", "engine": {"type": "LlamaCpp"}, "quality": "99"}
 Q4 = {"name": "q4", "engine": {"type": "LlamaCpp"}, "quality": "95"}
 SGLANG = {"name": "bf16", "engine": {"type": "SGLang"}, "quality": "100"}
+NOTHING = {"name": "office", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 0}
 TODAY = {
     "name": "today",
     "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"},
@@ -90,11 +91,18 @@ def test_the_engines_that_are_said_to_be_supported_are_those_that_there_are() ->
     [
         ("spec.scaling.balancing", spec(scaling={"balancing": "Weighted"})),
         ("spec.scaling.scaleToZeroAfterSeconds", spec(scaling={"scaleToZeroAfterSeconds": 0})),
+        ("spec.scaling.scaleToZeroAfterSeconds", spec(scaling={"scaleToZeroAfterSeconds": 60, "schedules": [NOTHING]})),
+        ("spec.scaling.wake", spec(scaling={"wake": {"metricName": "up"}})),
         ("spec.replicas", spec(replicas=3)),
     ],
 )
 def test_a_field_without_effect_is_named(field: str, declared: LLMDeploymentSpec) -> None:
     assert paths(declared) == [field]
+
+
+@pytest.mark.parametrize("waking", [{"wake": {"metricName": "up"}}, {"schedules": [{**NOTHING, "minReplicas": 1}]}])
+def test_what_can_be_woken_may_sleep(waking: dict[str, Any]) -> None:
+    assert unsupported_fields(spec(scaling={"scaleToZeroAfterSeconds": 60, **waking})) == ()
 
 
 def test_defaults_that_the_api_server_filled_in_declare_nothing() -> None:

@@ -1,6 +1,7 @@
 """Chance kills operators at any await, runs two at once, shows them old pictures, takes stock away, changes the spec.
 
-A served model keeps a replica that serves, no bound is passed, and what is left alone comes to rest.
+A served model keeps a replica that serves, no bound is passed, and what is left alone comes to rest. The one exception
+is a model that may sleep, and of which every look within the declared time has seen that nobody asks.
 """
 
 import asyncio
@@ -23,10 +24,11 @@ from tests.controller.test_switch import PASSED, TICK_SECONDS, reading, variant_
 from tokenpace.cluster.kinds import DEPLOYMENTS, LLM_DEPLOYMENTS
 from tokenpace.controller.canaries import Canaries
 from tokenpace.controller.mirrors import Holdings
-from tokenpace.planning.observation import Idle, Live
+from tokenpace.planning.observation import Idle, Live, Wake
 from tokenpace.probing.outcome import Outcome
 from tokenpace.probing.question import Question
 from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.wake import WakeAnswer
 
 START_SECONDS = 20.0
 MOST = 4
@@ -35,6 +37,16 @@ POD_TOKENS_PER_SECOND = 30
 SLOTS, QUEUE = 4.0, 20.0
 """Requests that a pod works on and has waiting while more is asked of it than it can do."""
 EXPLORES = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
+
+
+BOUNDS = {
+    "maxReplicas": MOST,
+    "maxSurge": SURGE,
+    "variantDwellSeconds": 60,
+    "scaleDown": {"stabilizationWindowSeconds": 60},
+}
+SLEEPS_AFTER_SECONDS = 60
+SLEEP = {"scaleToZeroAfterSeconds": SLEEPS_AFTER_SECONDS, "wake": {"metricName": "gateway_requests_total"}}
 
 
 class Killed(BaseException):
@@ -52,6 +64,8 @@ class SimulatedCluster(FakeMirrors):
         self.made = Counter[str]()
         self.no_stock: set[str] = set()
         self.tokens_per_second = 10.0
+        self.loaded_at = self.asked_at = self.now
+        """When there was load, and when an operator was last told so."""
         self.lag = 0
         """How many ticks old the Deployments are that operators see."""
         self.pictures: list[tuple[dict[str, Any], ...]] = []
@@ -105,6 +119,16 @@ class SimulatedCluster(FakeMirrors):
     async def generate(self, _: Question) -> Outcome:
         return PASSED
 
+    def is_asked(self) -> bool:
+        """Tell, and note that it was told, whether there is load, or was at this very moment."""
+        asked = self.tokens_per_second > 0 or self.loaded_at == self.now
+        self.asked_at = self.now if asked else self.asked_at
+        return asked
+
+    async def wakes(self, signals: Mapping[tuple[str, str], object]) -> WakeAnswer:
+        """Answer as Prometheus of what a gateway has counted."""
+        return WakeAnswer(dict.fromkeys(signals, Wake.ASKED if self.is_asked() else Wake.SILENT))
+
     async def sample(self, _: object) -> MetricsAnswer:
         """Answer as Prometheus: clients spread evenly over the pods that serve."""
         ready = [name for name, pod in self.pods.items() if is_ready(pod)]
@@ -112,7 +136,7 @@ class SimulatedCluster(FakeMirrors):
         seen = reading(min(asked, POD_TOKENS_PER_SECOND))
         if asked > POD_TOKENS_PER_SECOND:
             seen = replace(seen, running_streams=SLOTS, waiting_requests=QUEUE)
-        sample = Live(seen) if asked else Idle(seen)
+        sample = Live(seen) if self.is_asked() else Idle(seen)
         return MetricsAnswer(samples={("shop", name): sample for name in ready}, problems={})
 
 
@@ -130,7 +154,7 @@ class Operators(RuleBasedStateMachine):
         self.cluster = SimulatedCluster(self.fake)
         self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"] = declared()
         self.operators = [self.started(), self.started()]
-        self.was_served = self.rested = False
+        self.was_served = self.rested = self.may_sleep = False
         self.wait(ticks=8)
         assert self.was_served
 
@@ -151,6 +175,9 @@ class Operators(RuleBasedStateMachine):
         return operator
 
     def tick(self, which: int) -> None:
+        scaling = self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["spec"]["scaling"]
+        self.may_sleep = self.may_sleep or (SLEEP.items() <= scaling.items() and scaling.get("mode") != "Manual")
+
         async def once() -> None:
             await self.operators[which].ticks()
             for _ in range(5):
@@ -203,14 +230,27 @@ class Operators(RuleBasedStateMachine):
 
     @rule(tokens_per_second=st.sampled_from([0.0, 10.0, 60.0, 200.0]))
     def change_load(self, tokens_per_second: float) -> None:
+        if self.cluster.tokens_per_second:
+            self.cluster.loaded_at = self.cluster.now
         self.cluster.tokens_per_second = tokens_per_second
 
-    @rule(scaling=st.sampled_from(["Auto", "q8", "q4"]), replicas=st.integers(1, MOST))
-    def change_mode(self, scaling: str, replicas: int) -> None:
+    @rule(
+        scaling=st.sampled_from(["Auto", "q8", "q4"]),
+        replicas=st.integers(1, MOST),
+        sleep=st.sampled_from([{}, SLEEP]),
+    )
+    def change_mode(self, scaling: str, replicas: int, sleep: dict[str, Any]) -> None:
         resource = self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]
         mode = {"mode": "Auto"} if scaling == "Auto" else {"mode": "Manual", "variant": scaling}
-        resource["spec"] |= {"scaling": BOUNDS | mode, "replicas": replicas}
+        resource["spec"] |= {"scaling": BOUNDS | mode | sleep, "replicas": replicas}
         resource["metadata"]["generation"] += 1
+
+    @rule(which=st.sampled_from([0, 1]))
+    def leave_it_idle(self, which: int) -> None:
+        """Nobody asks for as long as it takes to fall asleep, where it may."""
+        self.change_load(0.0)
+        self.change_mode("Auto", 1, SLEEP)
+        self.wait(ticks=10, which=which)
 
     @precondition(lambda self: not self.cluster.no_stock and not self.rested)
     @rule(which=st.sampled_from([0, 1]))
@@ -230,18 +270,13 @@ class Operators(RuleBasedStateMachine):
 
     def pass_time(self) -> None:
         """Let a tick's time pass, at the end of which nothing may be lost."""
+        if self.may_sleep and self.cluster.now - self.cluster.asked_at >= SLEEPS_AFTER_SECONDS:
+            self.was_served = False
+        self.may_sleep = False
         self.cluster.advance()
         self.was_served = self.was_served or self.cluster.serving() > 0
         assert self.cluster.serving() > 0 or not self.was_served, "the last replica that served is gone"
         assert sum(self.sizes().values()) <= MOST + SURGE, "a bound is passed"
-
-
-BOUNDS = {
-    "maxReplicas": MOST,
-    "maxSurge": SURGE,
-    "variantDwellSeconds": 60,
-    "scaleDown": {"stabilizationWindowSeconds": 60},
-}
 
 
 def declared() -> dict[str, Any]:

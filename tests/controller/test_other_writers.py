@@ -4,12 +4,15 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.controller.operator_in_memory import Operator, declare
 from tests.controller.test_scale_targets import bring, theirs
 
 from tokenpace.api.names import PAUSED_ANNOTATION
 from tokenpace.cluster.client import ApiError
 from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, EVENTS, LLM_DEPLOYMENTS, SERVICES
+from tokenpace.controller.disputes import within_bounds
 
 __all__ = ["theirs"]
 
@@ -76,14 +79,50 @@ async def test_a_fourth_time_within_ten_minutes_it_stays_and_the_writer_is_named
 
 
 async def test_a_decision_that_is_not_carried_out_says_so(scene: Scene) -> None:
-    for _ in range(4):
-        scene.others_set(0)
-        await scene.tick()
+    await scene.fight(4)
     told = scene.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["status"]["lastDecision"]
-    assert told["action"] == "none"
+    assert told["action"] == "q8: 5"
     assert told["message"].endswith(
         "No size is changed meanwhile: another writer goes on, whom `ScalingLimited` names."
     )
+
+
+@pytest.mark.parametrize(("wanted", "stays"), [(0, 1), (1, 1), (16, 16), (40, 16)])
+async def test_what_a_writer_that_never_gives_up_is_left_serves_and_is_within_the_bounds(
+    scene: Scene, wanted: int, stays: int
+) -> None:
+    for _ in range(70):
+        scene.others_set(wanted)
+        await scene.tick(30)
+        assert scene.operator.replicas() in (1, stays)
+    assert scene.operator.replicas() == stays
+
+
+async def test_a_size_that_is_put_right_in_part_says_so(scene: Scene) -> None:
+    for _ in range(5):
+        scene.others_set(0)
+        await scene.tick()
+    told = scene.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["status"]["lastDecision"]
+    assert told["action"] == "q8: 1"
+    assert "Sizes are changed only as far as bounds and service need meanwhile" in told["message"]
+    assert scene.operator.condition("ScalingLimited")["reason"] == "ConflictingWriter"
+
+
+fleets = st.dictionaries(st.sampled_from(["q8", "q4", "old"]), st.integers(0, 64), min_size=1)
+
+
+@given(planned=fleets, found=fleets, most=st.integers(1, 64))
+def test_whatever_others_make_of_a_fleet_is_kept_within_bounds_and_served(
+    planned: dict[str, int], found: dict[str, int], most: int
+) -> None:
+    found = dict.fromkeys(planned, 0) | found
+    held = within_bounds(found, planned, most)
+    assert held.keys() == found.keys()
+    assert sum(held.values()) <= max(most, sum(planned.values()))
+    assert any(held[name] for name, count in planned.items() if count) or not any(planned.values())
+    changed = {name for name in held if held[name] != found[name]}
+    assert all(held[name] < found[name] or found[name] == 0 for name in changed)
+    assert not changed or sum(found.values()) > most or not any(found[name] for name in planned if planned[name])
 
 
 async def test_a_writer_that_never_gives_up_is_put_right_three_times_in_any_ten_minutes(scene: Scene) -> None:

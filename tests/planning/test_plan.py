@@ -210,7 +210,7 @@ def test_idle_pods_go_until_the_fewest_are_left() -> None:
     assert replicas == 1
 
 
-def test_the_last_replica_stays_although_zero_are_allowed() -> None:
+def test_the_last_replica_stays_although_zero_are_allowed_where_nothing_could_wake_it() -> None:
     spec = declared(minReplicas=0, scaleToZeroAfterSeconds=60)
     decided, _ = watch(spec, observation(*serving(1, reading(0.0))), 1200)
     assert q8(decided) == 1

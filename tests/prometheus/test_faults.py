@@ -34,6 +34,10 @@ class _Handler(BaseHTTPRequestHandler):
         (query,) = parse_qs(urlsplit(self.path).query).get("query", [""])
         self.server.reply(self, query)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def send(self, body: bytes, status: int = 200, content_type: str = "application/json", **headers: str) -> None:
         self.send_response(status)
         for name, value in {"Content_Type": content_type, "Content_Length": str(len(body)), **headers}.items():

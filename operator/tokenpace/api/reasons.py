@@ -24,6 +24,8 @@ class DecisionReason(StrEnum):
     SWITCHING_BACK = "SwitchingBack"
     ROLLED_BACK = "RolledBack"
     BUDGET_SPENT = "BudgetSpent"
+    ASLEEP = "Asleep"
+    WOKEN = "Woken"
 
 
 class MetricsReason(StrEnum):
@@ -34,6 +36,8 @@ class MetricsReason(StrEnum):
     SOME_PODS_MISSING = "SomePodsMissing"
     ALL_PODS_MISSING = "AllPodsMissing"
     PROMETHEUS_UNAVAILABLE = "PrometheusUnavailable"
+    WAKE_SERIES_SEEN = "WakeSeriesSeen"
+    WAKE_SERIES_MISSING = "WakeSeriesMissing"
 
 
 class SLOMetReason(StrEnum):
@@ -82,6 +86,7 @@ class ReadyReason(StrEnum):
     """Why an LLMDeployment is Ready or not."""
 
     SERVING = "Serving"
+    ASLEEP = "Asleep"
     TOO_FEW_REPLICAS = "TooFewReplicas"
     NAME_CONFLICT = "NameConflict"
     INVALID_SPEC = "InvalidSpec"
@@ -148,3 +153,5 @@ class EventReason(StrEnum):
     SWITCH_BEGUN = "SwitchBegun"
     SWITCH_DONE = "SwitchDone"
     SWITCH_ROLLED_BACK = "SwitchRolledBack"
+    FELL_ASLEEP = "FellAsleep"
+    WOKEN = "Woken"

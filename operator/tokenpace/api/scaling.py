@@ -17,6 +17,7 @@ from tokenpace.api.fields import (
     Seconds,
     rules,
 )
+from tokenpace.api.wake import WakeSignal
 
 Cron = Annotated[
     str,
@@ -34,6 +35,10 @@ TimeZone = Annotated[
         "must be a name of the IANA time zone database, for example `Europe/Berlin`",
     ),
 ]
+
+
+LEAST_IDLE_SECONDS = 60.0
+"""A model that slept sooner would go to sleep between two requests of one reader."""
 
 
 class Mode(StrEnum):
@@ -115,6 +120,11 @@ class Schedule(ApiModel):
         description="Generation capacity that is always ready, where it is more than `slo.readyTokensPerSecond`.",
     )
 
+    @property
+    def asks_for_replicas(self) -> bool:
+        """Whether something runs while it is active, whatever else is declared."""
+        return bool(self.min_replicas or self.ready_tokens_per_second)
+
 
 class Scaling(ApiModel):
     """How the fleet may change."""
@@ -159,7 +169,11 @@ class Scaling(ApiModel):
         description="Where several fleets meet the SLO: Quality gives up precision last, Cost takes the cheapest fleet "
         "at or above `slo.minQuality`.",
     )
-    min_replicas: Replicas = Field(default=1, description="Fewest replicas of all variants together.")
+    min_replicas: Replicas = Field(
+        default=1,
+        description="Fewest replicas of all variants together. With `scaleToZeroAfterSeconds` that is while the model "
+        "is awake, and at least one.",
+    )
     max_replicas: Integer = Field(default=16, ge=1, le=64, description="Most replicas of all variants together.")
     max_surge: Integer = Field(
         default=1,
@@ -187,5 +201,24 @@ class Scaling(ApiModel):
     )
     variant_dwell_seconds: Seconds = Field(default=300, description="Least time between two switches of variant.")
     scale_to_zero_after_seconds: Seconds | None = Field(
-        default=None, description="Idle time after which nothing runs. When absent: never."
+        default=None,
+        description="Idle time after which nothing runs, at least 60 s; every tick of it must have been seen. It needs "
+        "something that wakes: `wake`, or `schedules`. When absent: never.",
     )
+    wake: WakeSignal | None = Field(
+        default=None,
+        description="What says that somebody asks while nothing runs. The request that wakes fails, unless a gateway "
+        "in front holds it until a replica serves.",
+    )
+
+    @property
+    def sleeps_after_seconds(self) -> float | None:
+        """Idle time after which nothing runs; None where that never is, also because nothing could wake it."""
+        if self.scale_to_zero_after_seconds is None or self.mode is Mode.MANUAL or not self.can_be_woken:
+            return None
+        return max(float(self.scale_to_zero_after_seconds), LEAST_IDLE_SECONDS)
+
+    @property
+    def can_be_woken(self) -> bool:
+        """Whether anything but a change of the spec brings a sleeping model back."""
+        return self.wake is not None or any(schedule.asks_for_replicas for schedule in self.schedules)

@@ -16,6 +16,7 @@ from tokenpace.api.variant import (
     SpeedCardRef,
     Variant,
 )
+from tokenpace.api.wake import WakeSignal, WakeType
 
 __all__ = [
     "SLO",
@@ -38,6 +39,8 @@ __all__ = [
     "StreamTarget",
     "Traffic",
     "Variant",
+    "WakeSignal",
+    "WakeType",
     "WhenSpent",
 ]
 

@@ -225,6 +225,9 @@ class LLMDeploymentStatus(ApiModel):
     switched_at: Timestamp | None = Field(
         default=None, description="When the fleet was last sent from one variant to another."
     )
+    asleep_since: Timestamp | None = Field(
+        default=None, description="Since when nothing runs because nobody asks; absent while it is awake."
+    )
     outlook: tuple[LongText, ...] = Field(
         default=(),
         max_length=8,

@@ -85,8 +85,13 @@ def _differs(part: ApiModel, field: str) -> bool:
 def _of_scaling(scaling: Scaling) -> Iterator[tuple[str, str]]:
     if scaling.balancing is Balancing.WEIGHTED:
         yield "spec.scaling.balancing", "Weighted is not supported yet; planning takes it for Random."
-    if scaling.scale_to_zero_after_seconds is not None:
-        yield "spec.scaling.scaleToZeroAfterSeconds", "a fleet is not scaled to zero yet; one replica stays."
+    if scaling.scale_to_zero_after_seconds is not None and not scaling.can_be_woken:
+        yield (
+            "spec.scaling.scaleToZeroAfterSeconds",
+            "nothing could wake it, so that one replica stays: declare `wake`, or a schedule that asks for replicas.",
+        )
+    if scaling.wake is not None and scaling.scale_to_zero_after_seconds is None:
+        yield "spec.scaling.wake", "nothing sleeps without `scaleToZeroAfterSeconds`."
 
 
 def _of_variants(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:

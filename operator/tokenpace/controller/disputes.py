@@ -3,8 +3,9 @@
 In Auto, a size that somebody else set is no decision: planning goes on from the size that we set, and the difference
 puts it right. Whatever keeps writing (a HorizontalPodAutoscaler, KEDA, a GitOps tool) would do so for ever, and each
 round starts and kills pods. So after `MOST_CORRECTIONS` in `WITHIN_SECONDS` what is there stays, all of it: to shrink
-one variant while another may not grow would leave less than either writer wants. In Manual the size is what a person
-made it, here or there, until `spec.replicas` changes. Why: docs/decisions/0060.
+one variant while another may not grow would leave less than either writer wants. Two bounds hold all the same, in
+however many rounds: a model that is awake keeps a replica, and no more stay than are allowed. In Manual the size is
+what a person made it, here or there, until `spec.replicas` changes. Why: docs/decisions/0060.
 """
 
 from collections.abc import Iterable, Mapping
@@ -56,8 +57,15 @@ class Disputes:
         disputed = {} if self._is_exhausted(now) else self._disputed(sizes)
         return {name: self.asked[size.target] if name in disputed else size.replicas for name, size in sizes.items()}
 
-    def allowed(self, made: Plan, sizes: Mapping[str, Size], now: float) -> Plan:
-        """Return the plan with what stays as others made it, and says so."""
+    def allowed(self, made: Plan, sizes: Mapping[str, Size], most: int, now: float) -> Plan:
+        """Return the plan with what stays as others made it, and says so.
+
+        Args:
+            made: the plan.
+            sizes: as they are.
+            most: replicas of all variants together.
+            now: Unix seconds.
+        """
         if left := self._respected(made.fleet, sizes):
             names = ", ".join(sorted(left))
             message = f"{made.message} The size of {names} was changed by hand and stays until `spec.replicas` changes."
@@ -65,10 +73,13 @@ class Disputes:
         disputed = self._disputed(sizes)
         exhausted = self._is_exhausted(now)
         if exhausted and disputed:
-            message = (
-                f"{made.message} No size is changed meanwhile: another writer goes on, whom `ScalingLimited` names."
+            found = dict.fromkeys(made.fleet, 0) | _replicas(sizes)
+            held = within_bounds(found, made.fleet, most)
+            stays = (
+                "No size is changed" if held == found else "Sizes are changed only as far as bounds and service need"
             )
-            made = replace(made, fleet=dict.fromkeys(made.fleet, 0) | _replicas(sizes), message=message)
+            message = f"{made.message} {stays} meanwhile: another writer goes on, whom `ScalingLimited` names."
+            made = replace(made, fleet=held, message=message)
         return replace(made, scaling_limited=self._finding()) if exhausted or (self.told and disputed) else made
 
     def permitted(self, actions: Iterable[Action], now: float) -> tuple[Action, ...]:
@@ -179,6 +190,19 @@ def puts_content_right(action: Action) -> bool:
         return False
     ours, theirs = (one["metadata"].get("annotations", {}) for one in (action.body, action.observed))
     return all(ours.get(key) == theirs.get(key) for key in _REMEMBERED)
+
+
+def within_bounds(found: Mapping[str, int], planned: Mapping[str, int], most: int) -> dict[str, int]:
+    """Return a fleet that others made, with no more replicas than are allowed, and one where the plan has any.
+
+    What is too much goes where most is beyond the plan, which is itself within the bounds, or on its way there.
+    """
+    held = dict(found)
+    if not any(held[name] for name, count in planned.items() if count):
+        held |= {name: 1 for name in sorted(planned, key=lambda name: -planned[name])[:1] if planned[name]}
+    while sum(held.values()) > max(most, sum(planned.values())):
+        held[max(sorted(held), key=lambda name: held[name] - planned.get(name, 0))] -= 1
+    return held
 
 
 def _replicas(sizes: Mapping[str, Size]) -> dict[str, int]:

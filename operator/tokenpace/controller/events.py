@@ -84,6 +84,14 @@ def switching(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tu
     return ()
 
 
+def sleeping(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tuple[Happening, ...]:
+    """Return that a model fell asleep or was woken, if it just did."""
+    if (previous.asleep_since is None) == (current.asleep_since is None) or current.last_decision is None:
+        return ()
+    reason = EventReason.WOKEN if current.asleep_since is None else EventReason.FELL_ASLEEP
+    return (Happening(reason, current.last_decision.message, warning=False),)
+
+
 def _progressing(status: LLMDeploymentStatus) -> Condition | None:
     return next((one for one in status.conditions if one.type == ConditionType.PROGRESSING), None)
 

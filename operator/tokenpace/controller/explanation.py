@@ -60,6 +60,8 @@ def _decision(status: LLMDeploymentStatus, now: datetime) -> Iterator[Renderable
     if decision is not None:
         yield Text(f"{decision.action}, decided {moment(decision.time)}, {age(decision.time, now)} ago")
         yield Text(f"{decision.reason}: {decision.message}")
+    if status.asleep_since is not None:
+        yield Text(f"Asleep since {moment(status.asleep_since)}, for {age(status.asleep_since, now)}.")
     if status.switched_at is not None:
         yield Text(f"Last switch between variants: {moment(status.switched_at)}, {age(status.switched_at, now)} ago.")
 

@@ -5,7 +5,7 @@ observe (a constant number of queries) -> estimate and plan (pure) -> act (actio
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 import structlog
@@ -14,6 +14,7 @@ from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.api.variant import EngineType
+from tokenpace.api.wake import WakeSignal
 from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
@@ -22,7 +23,7 @@ from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
 from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
 from tokenpace.controller.disputes import Disputes, begin
-from tokenpace.controller.events import Happening, scalings, switching, turns
+from tokenpace.controller.events import Happening, scalings, sleeping, switching, turns
 from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.objective import Objectives
@@ -37,12 +38,14 @@ from tokenpace.controller.side_by_side import SideBySide
 from tokenpace.controller.speed_cards import cards_of, with_cards
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
+from tokenpace.planning.observation import Wake
 from tokenpace.planning.plan import plan
 from tokenpace.planning.schedules import in_force
 from tokenpace.probing.outcome import Outcome as CanaryOutcome
 from tokenpace.probing.outcome import Unknown
 from tokenpace.prometheus.client import Prometheus
 from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.wake import ResourceKey, WakeAnswer
 from tokenpace.telemetry.metrics import Decided, OperatorMetrics
 
 log = structlog.get_logger(__name__)
@@ -167,12 +170,12 @@ class Loop:
         readables = [one for _, one in found if isinstance(one, Readable)]
         engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
         with self._metrics.query_seconds.time():
-            answer = await self._prometheus.sample(engines)
+            answer, asked = await asyncio.gather(self._prometheus.sample(engines), self._asked(readables))
             await self._objectives.read(answer, readables)
-        self._note(answer.problem)
+        self._note(answer.problem or asked.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
         works = {
-            uid: self._guarded(resource, self._attend(resource, one, answer, taken))
+            uid: self._guarded(resource, self._attend(resource, one, answer, asked, taken))
             for resource, one in found
             if (uid := resource["metadata"]["uid"]) not in self._under_way
         }
@@ -184,6 +187,11 @@ class Loop:
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
         self._predictions.forget_all_but(uids)
+
+    async def _asked(self, readables: Iterable[Readable]) -> WakeAnswer:
+        """Return for which models somebody asks; without any that may sleep no query is sent."""
+        signals = _wake_signals(readables)
+        return await self._prometheus.wakes(signals) if signals else WakeAnswer({})
 
     def _note(self, problem: str | None) -> None:
         """Count what is wrong with Prometheus at every tick, and log it when it changes."""
@@ -213,11 +221,12 @@ class Loop:
         resource: dict[str, Any],
         one: Readable | Exception,
         answer: MetricsAnswer,
+        asked: WakeAnswer,
         taken: Mapping[str, ScaleTargetError],
     ) -> Decided | None:
         """Serve one resource, or say why not."""
         if isinstance(one, Readable):
-            return await self._serve_if_seen(one, answer, taken.get(one.uid))
+            return await self._serve_if_seen(one, answer, asked, taken.get(one.uid))
         if not isinstance(one, ManifestError):
             raise one
         await self._report_unserved(resource, Refusal(ReadyReason.INVALID_SPEC, str(one)))
@@ -254,7 +263,7 @@ class Loop:
             log.exception("failure not reported")
 
     async def _serve_if_seen(
-        self, one: Readable, answer: MetricsAnswer, taken: ScaleTargetError | None
+        self, one: Readable, answer: MetricsAnswer, asked: WakeAnswer, taken: ScaleTargetError | None
     ) -> Decided | None:
         """Serve one resource, or say which workload of its own stands in the way: nothing is decided half blind."""
         try:
@@ -268,7 +277,7 @@ class Loop:
                 await self._report_unserved(one.resource, Refusal(why.reason, str(why)))
             return None
         self._unreadable_since.pop(one.uid, None)
-        return await self._serve(one, answer, holdings.with_targets(targets))
+        return await self._serve(one, answer, asked, holdings.with_targets(targets))
 
     def _has_lasted(self, uid: str, why: ScaleTargetError) -> bool:
         """Tell whether a person should know: that the API server did not answer for a moment passes by itself."""
@@ -277,7 +286,7 @@ class Loop:
         now = self._monotonic()
         return now - self._unreadable_since.setdefault(uid, now) >= _PATIENCE_SECONDS
 
-    async def _serve(self, one: Readable, answer: MetricsAnswer, holdings: Holdings) -> Decided:
+    async def _serve(self, one: Readable, answer: MetricsAnswer, asked: WakeAnswer, holdings: Holdings) -> Decided:
         """Observe, plan, act and report for one resource."""
         now = self._wall_clock()
         metadata = one.resource["metadata"]
@@ -295,9 +304,10 @@ class Loop:
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
             speed_cards=one.cards.used,
+            wake=asked.wakes.get((metadata["namespace"], metadata["name"]), Wake.MISSING),
         )
         planned, memory = plan(one.spec, observation, one.memory, now)
-        made = disputes.allowed(planned, sizes, now)
+        made = disputes.allowed(planned, sizes, one.spec.scaling.max_replicas, now)
         self._memories[one.uid] = memory
         self._predictions.tell(metadata, made)
         self._ask(one, holdings, made)
@@ -361,7 +371,8 @@ class Loop:
         switched = switching(one.status, status)
         for happening in switched:
             self._metrics.switches.labels(result=happening.reason).inc()
-        await self._reporter.report(one.resource, status, (*switched, *scaled, *turns(one.status, status)), now)
+        told = (*switched, *sleeping(one.status, status))
+        await self._reporter.report(one.resource, status, (*told, *scaled, *turns(one.status, status)), now)
         return status
 
     def _record(self, metadata: Mapping[str, Any], made: Plan, outcomes: tuple[Outcome, ...]) -> None:
@@ -386,6 +397,15 @@ def _engines_of(spec: LLMDeploymentSpec) -> frozenset[EngineType]:
     return frozenset(
         engine for variant in spec.variants if (engine := variant.engine.type if variant.engine else variant.metrics)
     )
+
+
+def _wake_signals(readables: Iterable[Readable]) -> dict[ResourceKey, WakeSignal]:
+    """Return what wakes the models that may sleep."""
+    return {
+        (one.resource["metadata"]["namespace"], one.resource["metadata"]["name"]): one.spec.scaling.wake
+        for one in readables
+        if one.spec.scaling.wake is not None and one.spec.scaling.sleeps_after_seconds is not None
+    }
 
 
 def _keep_only(remembered: MutableMapping[str, Any], uids: Collection[str]) -> None:

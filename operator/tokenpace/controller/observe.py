@@ -9,7 +9,7 @@ from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.observed import observed_pod
 from tokenpace.cluster.scale_target import ScaleTargets
 from tokenpace.controller.mirrors import Holdings
-from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod
+from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod, Wake
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Slow, Unknown
 from tokenpace.prometheus.samples import MetricsAnswer, sample_of
 
@@ -26,6 +26,7 @@ def observe(
     canaries: Mapping[str, Outcome],
     tick_seconds: float,
     speed_cards: Mapping[str, LLMSpeedCardSpec],
+    wake: Wake = Wake.MISSING,
 ) -> Observation:
     """Return one LLMDeployment as it is.
 
@@ -40,6 +41,7 @@ def observe(
         canaries: what pods have shown when they were asked for a generation, by their UID.
         tick_seconds: interval of the loop.
         speed_cards: by variant, the card that it is planned from until enough was learned.
+        wake: what the series says that is declared to wake it.
     """
     # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
     answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
@@ -57,6 +59,7 @@ def observe(
         metrics_problem="; ".join(dict.fromkeys(problems)) or None,
         tick_seconds=tick_seconds,
         speed_cards=speed_cards,
+        wake=wake,
     )
 
 

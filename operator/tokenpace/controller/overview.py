@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokenpace.api.conditions import ConditionType
+from tokenpace.api.reasons import ReadyReason
 
 _ALARMING = (
     (ConditionType.READY, "False"),
@@ -80,6 +81,9 @@ def _state(conditions: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, str
     for kind, status in _ALARMING:
         if (found := conditions.get(kind)) is not None and found["status"] == status:
             return found["reason"], found["message"], True
+    ready = conditions.get(ConditionType.READY)
+    if ready is not None and ready["reason"] == ReadyReason.ASLEEP:
+        return ready["reason"], ready["message"], False
     progressing = conditions.get(ConditionType.PROGRESSING)
     if progressing is None:
         return None, "The operator has not reported on it yet.", False

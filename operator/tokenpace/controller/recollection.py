@@ -1,4 +1,4 @@
-"""What outlives a restart, kept in the status: learned speeds, setbacks, the last switch, the quality budget. Pure."""
+"""What outlives a restart, kept in the status: learned speeds, setbacks, the last switch, sleep, the budget. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ class Kept:
     learned: Mapping[str, LearnedSpeed]
     setbacks: Mapping[str, SetbackStatus]
     switched_at: datetime | None
+    asleep_since: datetime | None
     degraded: DegradedStatus | None
 
 
@@ -44,6 +45,7 @@ def recall(status: LLMDeploymentStatus) -> Memory:
         learned=learned,
         setbacks=setbacks,
         switched_at_seconds=None if status.switched_at is None else status.switched_at.timestamp(),
+        asleep_since_seconds=None if status.asleep_since is None else status.asleep_since.timestamp(),
         budget=_budget(status.degraded),
     )
 
@@ -63,11 +65,14 @@ def keep(memory: Memory) -> Kept:
             )
             for name, setback in memory.setbacks.items()
         },
-        switched_at=(
-            None if memory.switched_at_seconds is None else datetime.fromtimestamp(memory.switched_at_seconds, UTC)
-        ),
+        switched_at=_moment(memory.switched_at_seconds),
+        asleep_since=_moment(memory.asleep_since_seconds),
         degraded=_degraded(memory.budget),
     )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _learned(kept: LearnedSpeed) -> Learned | None:

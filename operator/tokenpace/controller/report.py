@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tokenpace.api.conditions import ConditionType, merge_conditions
 from tokenpace.api.names import selector_text
-from tokenpace.api.reasons import ProgressingReason, ReadyReason, SupportReason
+from tokenpace.api.reasons import DecisionReason, ProgressingReason, ReadyReason, SupportReason
 from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import (
@@ -120,6 +120,8 @@ def build_status(facts: Facts, previous: LLMDeploymentStatus, now_seconds: float
         slo=facts.objective,
         degraded=facts.kept.degraded,
         switched_at=facts.kept.switched_at,
+        # While nothing may be touched there are only intentions, and what runs is not asleep.
+        asleep_since=facts.kept.asleep_since if facts.hands_off is None or not _runs(facts) else None,
         outlook=facts.plan.outlook,
         last_decision=_last_decision(facts, previous.last_decision, now),
         conditions=merge_conditions(
@@ -199,14 +201,22 @@ def _ready(facts: Facts, ready: Mapping[str, int]) -> Finding:
     if facts.refusals:
         first = facts.refusals[0]
         return Finding(Verdict.FALSE, first.reason, " ".join(refusal.message for refusal in facts.refusals))
+    if facts.plan.reason is DecisionReason.ASLEEP and not _runs(facts):
+        return Finding(Verdict.TRUE, ReadyReason.ASLEEP, facts.plan.message)
     floor = facts.declared.slo.min_quality
     allowed = sum(ready.get(variant.name, 0) for variant in facts.declared.variants if variant.quality >= floor)
     manual = facts.declared.scaling.mode is Mode.MANUAL
-    needed = facts.declared.replicas if manual else facts.declared.scaling.min_replicas
+    scaling = facts.declared.scaling
+    least = max(scaling.min_replicas, 1) if scaling.sleeps_after_seconds is not None else scaling.min_replicas
+    needed = facts.declared.replicas if manual else least
     message = f"Serving replicas: {allowed}; at least {needed} must serve."
     if allowed >= needed:
         return Finding(Verdict.TRUE, ReadyReason.SERVING, message)
     return Finding(Verdict.FALSE, ReadyReason.TOO_FEW_REPLICAS, message)
+
+
+def _runs(facts: Facts) -> bool:
+    return any(facts.observation.replicas.values())
 
 
 def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:

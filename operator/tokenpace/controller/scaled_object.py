@@ -144,7 +144,7 @@ def _left_out(
         if _schedule(trigger, "cron", _MOST_REPLICAS) is None:
             yield _trigger(trigger)
     if _count(spec, "minReplicaCount", 0) == 0 or "idleReplicaCount" in spec:
-        yield "scaling to zero: not supported yet; one replica stays."
+        yield "scaling to zero: declare `scaling.scaleToZeroAfterSeconds` and `scaling.wake`; one replica stays."
     if _count(spec, "maxReplicaCount", _DEFAULT_MOST_REPLICAS) > scaling["maxReplicas"]:
         yield f"maxReplicaCount: at most {_MOST_REPLICAS} replicas of one LLMDeployment."
     for path, why in _WITHOUT_COUNTERPART.items():

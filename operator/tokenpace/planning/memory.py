@@ -37,6 +37,19 @@ SETTLED_WINDOWS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Idleness:
+    """A time in which every look has seen that nobody asks."""
+
+    since_seconds: float
+    until_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been."""
+        return self.until_seconds - self.since_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """Everything that a plan depends on besides the spec and the observation. `Memory()` is that of a fresh start."""
 
@@ -71,6 +84,9 @@ class Memory:
     disagreeing_cards: frozenset[str] = frozenset()
     """Variants whose speed cards are not what live traffic shows."""
     budget: Budget = field(default_factory=Budget)
+    idle: Idleness | None = None
+    asleep_since_seconds: float | None = None
+    """Since when nothing runs because nobody asks; None while it is awake. Written down and read back."""
 
 
 def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:

@@ -117,6 +117,17 @@ class Pod:
         return self.ready_since_seconds is not None and not self.terminating
 
 
+class Wake(StrEnum):
+    """What the series says that is declared to wake: a closed set."""
+
+    ASKED = "Asked"
+    """Somebody has asked within the window of the queries."""
+    SILENT = "Silent"
+    """The series is there, and nobody has."""
+    MISSING = "Missing"
+    """There is no series, or no recent one. Nothing is known: this is not silence."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One LLMDeployment as it is.
@@ -135,3 +146,4 @@ class Observation:
     """Interval of the loop: no reaction can be faster."""
     speed_cards: Mapping[str, LLMSpeedCardSpec] = field(default_factory=dict)
     """By variant, what was measured of it elsewhere; only cards that are of the variant's own kind."""
+    wake: Wake = Wake.MISSING

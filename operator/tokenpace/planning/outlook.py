@@ -7,6 +7,7 @@ from tokenpace.api.scaling import Mode
 from tokenpace.planning.basis import Basis
 from tokenpace.planning.decide import Decision
 from tokenpace.planning.goal import Goal, triable
+from tokenpace.planning.observation import Wake
 from tokenpace.planning.stability import SLACK
 from tokenpace.planning.switch import blocking, is_set_back
 from tokenpace.planning.wording import shown
@@ -23,6 +24,7 @@ def outlook(basis: Basis, goal: Goal, decision: Decision) -> tuple[str, ...]:
 
 def _sentences(basis: Basis, goal: Goal, decision: Decision) -> Iterator[str]:
     name, ladder = goal.variant, basis.ladder
+    yield from _sleep(basis)
     if ladder.believed(name).costs is None:
         yield f"Another replica of {name} when every slot is taken and requests wait: its speed is not known yet."
     else:
@@ -46,6 +48,17 @@ def _replicas(basis: Basis, decision: Decision) -> Iterator[str]:
     if count > least:
         fewer = _demand(basis, name, count - 1, share=1 - SLACK)
         yield f"A replica of {name} less when at most {fewer} were wanted for {_window(basis)} s."
+
+
+def _sleep(basis: Basis) -> Iterator[str]:
+    """Yield when nothing will run, and what stands in the way."""
+    scaling = basis.spec.scaling
+    if scaling.sleeps_after_seconds is None:
+        return
+    unseen = ""
+    if scaling.wake is not None and basis.sight.observation.wake is Wake.MISSING:
+        unseen = f": as long as Prometheus has nothing recent of {scaling.wake.metric_name}, never"
+    yield f"No replica when nobody has asked for {shown(scaling.sleeps_after_seconds)} s{unseen}."
 
 
 def _faster(basis: Basis, goal: Goal) -> Iterator[str]:

@@ -22,16 +22,24 @@ from tokenpace.planning.goal import Goal, choose
 from tokenpace.planning.ladder import ladder_of
 from tokenpace.planning.memory import Memory, remember
 from tokenpace.planning.need import need
-from tokenpace.planning.observation import Canary, Observation
+from tokenpace.planning.observation import Canary, Observation, Wake
 from tokenpace.planning.outlook import outlook
 from tokenpace.planning.plausible import plausible_time
 from tokenpace.planning.setbacks import setbacks
 from tokenpace.planning.shortfall import paced
 from tokenpace.planning.sight import Sight, look
+from tokenpace.planning.sleep import (
+    awake_if_running,
+    is_asked,
+    metrics_available_asleep,
+    remember_sleep,
+    slo_met_asleep,
+)
 from tokenpace.planning.speed_cards import disagreeing, speed_cards_accurate
 from tokenpace.planning.stock import shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
+from tokenpace.planning.wording import shown
 
 
 def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now: float) -> tuple[Plan, Memory]:
@@ -50,7 +58,8 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     moment = plausible_time(now)
     sight = look(observation, (memory.at_seconds or 0.0) if moment is None else moment)
     is_new_moment = memory.at_seconds != sight.now
-    memory = remember(memory, spec, sight)
+    before = awake_if_running(memory, sight)
+    memory = remember_sleep(remember(before, spec, sight), spec, sight)
     believed = estimate(spec, sight, memory)
     memory = _noting_demand(memory, sight, believed)
     running = sight.observation.replicas
@@ -70,7 +79,10 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     goal = choose(basis)
     if goal is None:
         return _nothing_to_run(basis), basis.memory
-    return _planned(basis, goal)
+    if memory.asleep_since_seconds is not None:
+        return _asleep(basis), basis.memory
+    decided, memory = _planned(basis, goal)
+    return (decided if before.asleep_since_seconds is None else _woken(spec, sight, decided)), memory
 
 
 def _with_setbacks(basis: Basis) -> Basis:
@@ -218,6 +230,43 @@ def _speeds(believed: Estimate) -> Mapping[str, VariantSpeed]:
             source=one.source,
         )
     return speeds
+
+
+def _asleep(basis: Basis) -> Plan:
+    """Return the plan of a model that nobody asks for: nothing runs, also of what `minReplicas` keeps while awake."""
+    scaling, nothing = basis.spec.scaling, dict.fromkeys(basis.running, 0)
+    wakes = [f"`{scaling.wake.metric_name}`"] if scaling.wake else []
+    wakes += [f"schedule {one.name}" for one in scaling.schedules if one.asks_for_replicas]
+    message = (
+        f"Asleep: nobody had asked for {shown(scaling.sleeps_after_seconds or 0.0)} s, every tick of which was seen. "
+        f"What wakes it: {', '.join(wakes)}."
+    )
+    return Plan(
+        fleet=nothing,
+        goal=nothing,
+        reason=DecisionReason.ASLEEP,
+        message=message,
+        numbers={"idle_seconds": basis.memory.idle.seconds} if basis.memory.idle else {},
+        indicators=_indicators(basis),
+        speeds=_speeds(basis.estimate),
+        metrics_available=metrics_available_asleep(basis.spec, basis.sight),
+        slo_met=slo_met_asleep(basis.spec, basis.sight),
+        slo_feasible=slo_feasible(basis),
+        scaling_limited=Finding(Verdict.FALSE, ScalingLimitedReason.NOT_LIMITED, "Nothing limits the fleet."),
+        traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
+        degraded=Finding(Verdict.UNKNOWN, DegradedReason.NOTHING_SERVES, "No replica serves."),
+    )
+
+
+def _woken(spec: LLMDeploymentSpec, sight: Sight, decided: Plan) -> Plan:
+    """Return the first plan after a sleep, which says why it has ended."""
+    wake = spec.scaling.wake
+    if wake is not None and sight.observation.wake is Wake.ASKED:
+        why = f"`{wake.metric_name}` says that somebody asks"
+    else:
+        why = "a replica is at work" if is_asked(sight) else "the spec wants it awake"
+    message = f"Woken, because {why}. {decided.message}"
+    return replace(decided, reason=DecisionReason.WOKEN, message=message)
 
 
 def _nothing_to_run(basis: Basis) -> Plan:

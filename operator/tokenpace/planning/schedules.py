@@ -25,7 +25,9 @@ def in_force(spec: LLMDeploymentSpec, now_seconds: float) -> LLMDeploymentSpec:
         return spec
     fewest = max(spec.scaling.min_replicas, *(schedule.min_replicas or 0 for schedule in active))
     ready = max(spec.slo.ready_tokens_per_second, *(schedule.ready_tokens_per_second or 0 for schedule in active))
-    bounds = {"min_replicas": min(fewest, spec.scaling.max_replicas)}
+    bounds: dict[str, int | None] = {"min_replicas": min(fewest, spec.scaling.max_replicas)}
+    if any(schedule.asks_for_replicas for schedule in active):
+        bounds["scale_to_zero_after_seconds"] = None  # it wakes what sleeps, and nothing sleeps until it ends
     return spec.model_copy(
         update={
             "scaling": spec.scaling.model_copy(update=bounds),

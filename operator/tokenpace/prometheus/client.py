@@ -1,12 +1,13 @@
 """Asks Prometheus once a tick, off the event loop and never longer than it may take."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 from tokenpace.api.variant import EngineType
+from tokenpace.api.wake import WakeSignal
 from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.planning.slo_accounting import SLOSlots
@@ -15,6 +16,7 @@ from tokenpace.prometheus.queries import CLOCK, blank_query, window_query
 from tokenpace.prometheus.samples import MetricsAnswer, Series, read_blank, read_samples, read_series
 from tokenpace.prometheus.settings import PrometheusSettings
 from tokenpace.prometheus.slots import BLOCK_SECONDS, first_minute_of, read_slots, slots_query
+from tokenpace.prometheus.wake import ResourceKey, WakeAnswer, wake_question
 
 T = TypeVar("T")
 
@@ -66,6 +68,25 @@ class Prometheus:
         """
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
         return await self._within(deadline, partial(self._ask_slots, after_minute, until_minute))
+
+    async def wakes(self, signals: Mapping[ResourceKey, WakeSignal], at_seconds: float | None = None) -> WakeAnswer:
+        """Return whether somebody asks for these models: one query for all. Never raises for what Prometheus does.
+
+        Args:
+            signals: what says so, by resource; at least one.
+            at_seconds: as in `sample`.
+        """
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
+        question = wake_question(signals, self._settings)
+        try:
+            answer = await self._within(
+                deadline, partial(ask, self._settings, question.query, at_seconds, in_body=True)
+            )
+            return WakeAnswer(question.read(answer.result), answer.warning or question.problem)
+        except MetricsError as error:
+            return WakeAnswer({}, str(error))
+        except MALFORMED:
+            return WakeAnswer({}, str(not_prometheus(self._settings)))
 
     async def close(self) -> None:
         """Give up what is under way; its threads end with their sockets' time-outs."""

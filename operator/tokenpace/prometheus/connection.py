@@ -49,14 +49,31 @@ class Answer:
     """Why the result may be partial, if it may, as one sentence."""
 
 
-def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = None) -> Answer:
+class _PostingSession(requests.Session):
+    """Sends what would stand in the address in the body, where the library knows only addresses."""
+
+    def request(self, method: str | bytes, url: str | bytes, **other: Any) -> requests.Response:  # type: ignore[override]
+        return super().request(method, url, data=other.pop("params"), **other)
+
+
+def ask(settings: PrometheusSettings, query: str, at_seconds: float | None = None, *, in_body: bool = False) -> Answer:
     """Evaluate a query, at Prometheus' own time unless told otherwise.
+
+    Args:
+        settings: where to ask, and as whom.
+        query: PromQL.
+        at_seconds: the moment, in Unix seconds.
+        in_body: whether it is too long for an address, of which proxies take 8 kB.
 
     Raises:
         MetricsError: for everything that can go wrong.
     """
     moment = {} if at_seconds is None else {"time": f"{at_seconds:.3f}"}
-    return _asked(settings, lambda connection, limits: connection.custom_query(query, params={**limits, **moment}))
+    return _asked(
+        settings,
+        lambda connection, limits: connection.custom_query(query, params={**limits, **moment}),
+        in_body=in_body,
+    )
 
 
 def ask_range(
@@ -74,10 +91,15 @@ def ask_range(
     )
 
 
-def _asked(settings: PrometheusSettings, question: Callable[[PrometheusConnect, dict[str, str]], Any]) -> Answer:
+def _asked(
+    settings: PrometheusSettings,
+    question: Callable[[PrometheusConnect, dict[str, str]], Any],
+    *,
+    in_body: bool = False,
+) -> Answer:
     warnings: list[str] = []
     try:
-        with requests.Session() as session:
+        with _PostingSession() if in_body else requests.Session() as session:
             session.verify = str(settings.ca_file) if settings.ca_file else True
             session.hooks["response"].append(lambda response, *_, **__: warnings.extend(_inspected(response)))
             connection = PrometheusConnect(
@@ -86,6 +108,7 @@ def _asked(settings: PrometheusSettings, question: Callable[[PrometheusConnect, 
                 session=session,
                 retry=Retry(0, read=False),  # the next tick asks again
                 timeout=settings.timeout_seconds,
+                method="POST" if in_body else "GET",
             )
             result = question(connection, {"timeout": f"{settings.timeout_seconds}s"})
     except _RefusalError as refusal:

@@ -1,9 +1,18 @@
-"""The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods."""
+"""The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods.
 
-from collections.abc import Mapping
+What wakes sleeping models is asked for in `tokenpace.prometheus.wake`.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Final
 
 from tokenpace.engines.engine import Signal
 from tokenpace.prometheus.settings import PrometheusSettings
+
+_META: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""What means something in RE2 beside itself."""
+_ESCAPE: Final = r"\\\g<0>"
 
 CLOCK = "time()"
 """Prometheus' own time: what the age of its samples is measured against."""
@@ -15,8 +24,8 @@ def window_query(signal: Signal, settings: PrometheusSettings) -> str:
     A range selector instead of a `rate()`: docs/decisions/0030.
     """
     present = [f'{label}!=""' for label in (settings.namespace_label, settings.pod_label)]
-    matchers = [*present, *equal({**signal.labels, **settings.extra_matchers})]
-    return f"{signal.metric}{{{','.join(matchers)}}}[{settings.window_seconds}s]"
+    required = {**signal.labels, **settings.extra_matchers}
+    return f"{signal.metric}{{{','.join([*present, *equal(required)])}}}[{settings.window_seconds}s]"
 
 
 def blank_query(settings: PrometheusSettings) -> str:
@@ -31,8 +40,16 @@ def blank_query(settings: PrometheusSettings) -> str:
 
 
 def equal(labels: Mapping[str, str]) -> list[str]:
-    """Return the matchers of series that have these labels."""
+    """Return matchers for labels that must have exactly these values, whatever the values hold."""
     return [f'{label}="{_escaped(value)}"' for label, value in labels.items()]
+
+
+def one_of(labels: Mapping[str, Collection[str]]) -> list[str]:
+    """Return matchers for labels that must have exactly one of some values each, whatever the values hold."""
+    return [
+        f'{label}=~"{_escaped("|".join(_META.sub(_ESCAPE, value) for value in sorted(values)))}"'
+        for label, values in labels.items()
+    ]
 
 
 def _escaped(value: str) -> str:

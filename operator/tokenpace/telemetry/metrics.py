@@ -38,6 +38,11 @@ class Decided:
     """The objective's window; None while it is not known."""
 
     @property
+    def asleep(self) -> float | None:
+        """1 while nothing runs because nobody asks, else 0; None where that never is."""
+        return None if self.spec.scaling.sleeps_after_seconds is None else float(self.status.asleep_since is not None)
+
+    @property
     def cost_per_hour(self) -> float | None:
         """What the replicas that are asked for cost, in the currency of ``hourlyCost``; None where one has no cost."""
         costs = {variant.name: variant.hourly_cost for variant in self.spec.variants}
@@ -96,6 +101,11 @@ _NUMBERS: tuple[tuple[str, str, Callable[[Decided], float | None]], ...] = (
         "tokenpace_metrics_available",
         "1 while the pods' metrics can be read, 0 while they cannot",
         lambda one: _verdict(one.plan.metrics_available),
+    ),
+    (
+        "tokenpace_asleep",
+        "1 while nothing runs because nobody asks; absent where `scaleToZeroAfterSeconds` is not in force",
+        lambda one: one.asleep,
     ),
     (
         "tokenpace_quality_ratio",
