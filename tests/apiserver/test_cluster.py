@@ -286,7 +286,7 @@ async def test_a_mirror_follows_the_server(client: ApiClient, kubectl: Any, name
 
 async def test_the_lease_passes_from_one_operator_to_the_next(client: ApiClient, kubectl: Any, namespace: str) -> None:
     for identity in ("a", "b"):
-        lease = Lease(client, namespace=namespace, name="passed-on", identity=identity)
+        lease = Lease(client, namespace=namespace, identity=identity)
 
         async def held(lease: Lease = lease) -> bool:
             return lease.may_write()
@@ -294,5 +294,5 @@ async def test_the_lease_passes_from_one_operator_to_the_next(client: ApiClient,
         async with _running(lease.run()):
             await until(held)
         await lease.release()
-    record = json.loads(kubectl("get", "lease", "passed-on", "--output=json"))["spec"]
+    record = json.loads(kubectl("get", "lease", "tokenpace", "--output=json"))["spec"]
     assert ("holderIdentity" in record, record["leaseTransitions"]) == (False, 2)

@@ -178,15 +178,20 @@ def test_the_selector_of_the_operator_is_the_one_that_it_was_first_installed_wit
 
 
 @needs_tools
-def test_two_releases_share_no_name_of_the_whole_cluster() -> None:
-    def cluster_names(release: str) -> set[str]:
-        found = objects(release=release)
-        return {one["metadata"]["name"] for one in found if "namespace" not in one["metadata"]} - {
-            "llmdeployments.tokenpace.dev"
+@pytest.mark.parametrize("others", [("green", "somewhere"), ("tokenpace", "elsewhere")])
+def test_two_releases_share_no_name_outside_their_namespaces(others: tuple[str, str]) -> None:
+    def outside(release: str, namespace: str) -> set[tuple[str, str, str]]:
+        """Names of what is in no namespace, or in one that the release only watches."""
+        found = objects({"watchNamespaces": ["shop"]}, release, namespace)
+        return {
+            (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
+            for one in found
+            if one["metadata"].get("namespace") != namespace and one["kind"] != "CustomResourceDefinition"
         }
 
-    assert "blue-tokenpace" in cluster_names("blue")
-    assert cluster_names("blue").isdisjoint(cluster_names("tokenpace-green"))
+    first = outside("tokenpace", "somewhere")
+    assert ("Role", "shop", "tokenpace-somewhere") in first
+    assert first.isdisjoint(outside(*others))
 
 
 @needs_tools
@@ -245,6 +250,8 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("image.digest", "latest", "/image/digest"),
     ("crds.enabled", "yes", "/crds/enabled"),
     ("crds.keep", False, "keep"),
+    ("lease.namespace", "", "/lease/namespace"),
+    ("lease.name", "mine", "name"),
     ("watchNamespaces", "shop", "/watchNamespaces"),
     ("watchNamespaces", ["*"], "/watchNamespaces/0"),
     ("watchNamespaces", ["shop", "shop"], "/watchNamespaces"),

@@ -4,6 +4,11 @@
 {{- else }}{{ printf "%s-tokenpace" .Release.Name | trunc 63 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
+{{/* Of objects outside the release's namespace: two releases of one name, in two namespaces, have one each. */}}
+{{- define "tokenpace.clusterName" -}}
+{{- printf "%s-%s" (include "tokenpace.fullname" .) .Release.Namespace }}
+{{- end }}
+
 {{- define "tokenpace.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (include "tokenpace.fullname" .) }}
 {{- end }}

@@ -74,7 +74,7 @@ class Loop:
         self._metrics = metrics
         self._wall_clock = wall_clock
         self._monotonic = monotonic
-        self.mirrors = Mirrors(client, on_change=self._on_change, namespaces=settings.namespaces)
+        self.mirrors = Mirrors(client, on_change=self._on_change, namespaces=settings.namespaces, clock=monotonic)
         self._scale_targets = ScaleTargetReader(client)
         self._canaries = Canaries(on_result=self._on_canary)
         self._reporter = Reporter(
@@ -157,6 +157,7 @@ class Loop:
             resource
             for resource in self.mirrors.resources.objects.values()
             if "deletionTimestamp" not in resource["metadata"]
+            and not self.mirrors.served_by_another(resource["metadata"]["namespace"])
         ]
         found = [(resource, self._read(resource)) for resource in resources]
         readables = [one for _, one in found if isinstance(one, Readable)]
