@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from tokenpace.api.names import GROUP, PLURAL, VERSION
+from tokenpace.cluster.calls import Call
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease, Serves
 from tokenpace.controller.loop import Loop
@@ -44,7 +45,11 @@ class Process:
         settings = self._settings
         metrics = OperatorMetrics()
         start_http_server(settings.metrics_port, registry=metrics.registry)
-        client = await ApiClient.from_environment()
+
+        def count(call: Call, status: int) -> None:
+            metrics.kubernetes_requests.labels(call.verb, call.group, call.resource, status).inc()
+
+        client = await ApiClient.from_environment(on_answer=count)
         prometheus = Prometheus(settings.prometheus)
         self._leases = leases_of(settings, client)
         self._closers = [prometheus.close, client.close]
