@@ -49,7 +49,9 @@ integration: .venv/.synced tools cluster
 	KUBECONFIG=$(KUBECONFIG_FILE) $(RUN) pytest -m "prometheus or apiserver"
 
 e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real Prometheus, a real model, real load
-	$(RUN) pytest e2e -m e2e
+	@# Stories side by side, each with its own resource; those that stop what all share come when the others have ended.
+	$(RUN) pytest e2e -m "e2e and not disruptive" -n 3 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest e2e -m "e2e and disruptive" -n 2 --dist loadscope --no-loadscope-reorder
 
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo

@@ -1,10 +1,11 @@
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
 from e2e.failures import BROKEN_AT, keep
 from e2e.figures import Figures
-from e2e.installation import install_operator, install_prometheus, require_cluster, throwaway_namespace
+from e2e.installation import NAMESPACE, install_operator, install_prometheus, require_cluster, throwaway_namespace
 from e2e.kubectl import Kubectl
 from e2e.running_operator import RunningOperator
 
@@ -13,6 +14,27 @@ FIGURES = pytest.StashKey[Figures]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = Figures()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Install what every scenario stands on, once and before the workers, who share it."""
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        kubectl = Kubectl()
+        require_cluster(kubectl)
+        install_prometheus(kubectl)
+        install_operator(kubectl)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a worker's figures to the process that prints them."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["figures"] = session.config.stash[FIGURES].rows
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a worker's figures; one that died has none."""
+    node.config.stash[FIGURES].rows.extend(getattr(node, "workeroutput", {}).get("figures", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -29,15 +51,12 @@ def figures(pytestconfig: pytest.Config) -> Figures:
 
 @pytest.fixture(scope="session")
 def cluster() -> Kubectl:
-    kubectl = Kubectl()
-    require_cluster(kubectl)
-    return kubectl
+    return Kubectl()
 
 
 @pytest.fixture(scope="session")
 def operator(cluster: Kubectl) -> RunningOperator:
-    install_prometheus(cluster)
-    return install_operator(cluster)
+    return RunningOperator(cluster.within(NAMESPACE))
 
 
 @pytest.fixture(scope="module")

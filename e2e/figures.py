@@ -1,15 +1,10 @@
-"""Figures of a run, for people to quote: kept as JSON, printed as a table when the run ends."""
+"""Figures of a run, for people to quote: printed as a table when the run ends."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
-
-from e2e.kubectl import TOOLS
-
-FILE = TOOLS / "e2e" / "figures.json"
 
 
 @dataclass(slots=True)
@@ -21,8 +16,6 @@ class Figures:
     def note(self, what: str, value: float, unit: str, remark: str = "") -> None:
         """Keep one figure."""
         self.rows.append({"what": what, "value": f"{value:.3g}", "unit": unit, "remark": remark})
-        FILE.parent.mkdir(parents=True, exist_ok=True)
-        FILE.write_text(json.dumps(self.rows, indent=1) + "\n", encoding="utf-8")
 
     def table(self) -> str:
         """Return the figures as a plain table."""

@@ -1,7 +1,7 @@
 """One LLMDeployment of a test or of the demo: its manifest, and what the cluster says of it."""
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,11 @@ class LLMDeployment:
             what=f"{kind} of {self.name} is {status}" + (f" for {reason}" if reason else ""),
             seconds=seconds,
         )
+
+    def pods(self) -> Sequence[str]:
+        """Return the UIDs of the pods that serve or are to serve, in order."""
+        found = self.kubectl.list("pods", self.selector)
+        return sorted(pod["metadata"]["uid"] for pod in found if "deletionTimestamp" not in pod["metadata"])
 
     def ready_by_variant(self) -> dict[str, int]:
         """Return the replicas that serve, of the variants that have any, in the cluster's own words."""

@@ -9,7 +9,6 @@ import pytest
 
 from e2e.clients_view import served_when_full
 from e2e.figures import Figures
-from e2e.installation import PROMETHEUS_NAMESPACE
 from e2e.kubectl import Kubectl, Manifest
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 from e2e.replica_history import changes_of_direction
@@ -28,7 +27,6 @@ FILLING_SECONDS = 10
 STEADY_SECONDS = 15
 AT_REST_SECONDS = 35
 """Longer than the stabilization window: a fleet that has not changed for so long has nothing left to take away."""
-OUTAGE_SECONDS = 180
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +67,12 @@ def test_a_full_replica_teaches_what_a_replica_can_do(story: Story, figures: Fig
     figures.note("a full replica served", statistics.fmean(served), "tokens/s", "as clients counted")
 
 
-@pytest.mark.parametrize(("worth", "replicas"), [(2.4, 3), (5.25, 6)])
+@pytest.mark.parametrize(("worth", "replicas"), [(2.05, 3), (5.05, 6)])
 def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, replicas: int) -> None:
-    """Demand divided by the capacity that was known before the step, to within one replica.
+    """Demand divided by the capacity that was known before the step, and rounded up.
 
-    Full pods of this model serve up to a tenth less than half-full ones promise, and chance moves what is offered in a
-    minute by half as much: either may move the quotient across a whole number. The figures tell what it was.
+    A little more than a whole number, because the most of a minute is planned for: what is offered in it goes a tenth
+    above its mean by chance, and full pods of this model serve up to a tenth less than half-full ones promise.
     """
     capacity = story.recording.capacity_of_a_replica()
     demand = worth * capacity
@@ -86,9 +84,9 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
     until(
         lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
         lambda view: (
-            view and view.keeps(story.declared["spec"]["slo"]) and abs(story.resource.wanted_replicas() - replicas) <= 1
+            view and view.keeps(story.declared["spec"]["slo"]) and story.resource.wanted_replicas() == replicas
         ),
-        what=f"for {AT_REST_SECONDS} s there are {replicas} replicas (± 1), and clients get what is promised",
+        what=f"for {AT_REST_SECONDS} s there are {replicas} replicas, and clients get what is promised",
         seconds=480,
     )
     note_reaction(story, figures, stepped_at, replicas, capacity)
@@ -108,32 +106,11 @@ def note_reaction(story: Story, figures: Figures, stepped_at: datetime, replicas
     figures.note(f"{step}most replicas before that", max(story.history.wanted_since(stepped_at)), "")
 
 
-def test_nothing_scales_down_without_prometheus_while_load_drops_and_rises(story: Story, cluster: Kubectl) -> None:
-    prometheus = cluster.within(PROMETHEUS_NAMESPACE)
-    capacity = story.recording.capacity_of_a_replica()
-    prometheus("scale", "deployment/prometheus", "--replicas=0")
-    story.resource.until_condition("MetricsAvailable", "False", seconds=60)
-    before, gone_at = story.resource.wanted_replicas(), datetime.now(UTC)
-
-    story.end_load("up-to-6")
-    story.end_load("up-to-3")
-    nothing_goes(story, before, seconds=OUTAGE_SECONDS / 2 - seconds_since(gone_at))
-    story.add_load("back", 5 * capacity)
-    nothing_goes(story, before, seconds=OUTAGE_SECONDS - seconds_since(gone_at))
-
-    assert min(story.history.wanted_since(gone_at)) >= before
-    prometheus("scale", "deployment/prometheus", "--replicas=1")
-    story.resource.until_condition("MetricsAvailable", "True", seconds=90)
-
-
-def nothing_goes(story: Story, before: int, *, seconds: float) -> None:
-    throughout(story.resource.wanted_replicas, lambda seen: seen >= before, what="the fleet", seconds=seconds)
-
-
 def test_replicas_go_when_load_falls_after_the_window_and_without_swinging(story: Story, figures: Figures) -> None:
     """Half of them: by chance, the load before the fall may already have let one of them go."""
     window = timedelta(seconds=story.declared["spec"]["scaling"]["scaleDown"]["stabilizationWindowSeconds"])
-    fell_at = story.end_load("back")
+    story.end_load("up-to-6")
+    fell_at = story.end_load("up-to-3")
 
     story.resource.until_replicas(1, seconds=420)
 

@@ -17,7 +17,7 @@ from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import seconds_since, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("unbroken")]
 
 BEST, FAST = "q8", "q4"
 MOST_REPLICAS = 2
@@ -40,55 +40,73 @@ TGI = Way("tgi", TGI_MANIFEST, keep_alive=32)
 """Kept connections only here: llama.cpp's server closes each of its own."""
 
 
-@pytest.fixture(scope="module", params=[LLAMA_CPP, TGI], ids=lambda way: way.name)
+@pytest.fixture(scope="class")
 def story(request: pytest.FixtureRequest, operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
-    way: Way = request.param
+    way: Way = request.cls.way
     declared = manifest(way.name, file=way.file, variants=(BEST, FAST), scaling={"maxReplicas": MOST_REPLICAS})
     with told(LLMDeployment(namespace, way.name), declared, operator, keep_alive=way.keep_alive) as begun:
         yield begun
 
 
-def test_replicas_come_before_precision_goes(story: Story) -> None:
-    story.resource.until_condition("Ready", "True", seconds=START_SECONDS)
+class Ladder:
+    """What holds of every way to serve."""
 
-    capacity = story.recording.capacity_of_a_replica()
-    story.add_load("little", LITTLE * capacity)
-    story.add_load("within", (WITHIN - LITTLE) * capacity)
+    way: Way
 
-    story.resource.until_ready({BEST: MOST_REPLICAS}, seconds=180)
-    assert story.resource.condition("Degraded")["status"] == "False"
+    def test_replicas_come_before_precision_goes(self, story: Story) -> None:
+        story.resource.until_condition("Ready", "True", seconds=START_SECONDS)
+
+        capacity = story.recording.capacity_of_a_replica()
+        story.add_load("little", LITTLE * capacity)
+        story.add_load("within", (WITHIN - LITTLE) * capacity)
+
+        story.resource.until_ready({BEST: MOST_REPLICAS}, seconds=180)
+        assert story.resource.condition("Degraded")["status"] == "False"
+
+    def test_demand_that_the_best_variant_cannot_serve_moves_the_fleet_down_the_ladder(
+        self, story: Story, figures: Figures
+    ) -> None:
+        capacity = story.recording.capacity_of_a_replica()
+        stepped_at = story.add_load("beyond", (BEYOND - WITHIN) * capacity)
+
+        story.resource.until_ready({FAST: MOST_REPLICAS}, seconds=300)
+
+        down = f"{story.resource.name}: {BEST} to {FAST}: "
+        figures.note(f"{down}load to the last pod of {BEST} gone", seconds_since(stepped_at), "s")
+        assert story.resource.until_condition("Degraded", "True", seconds=10)["reason"] == "SLONeedsSpeed"
+        until(
+            lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
+            lambda view: view is not None and view.keeps(story.declared["spec"]["slo"]),
+            what="clients get what is promised",
+            seconds=240,
+        )
+        figures.note(f"{down}load to SLO regained", (story.regained_at(stepped_at) - stepped_at).total_seconds(), "s")
+        figures.note(f"{down}capacity of a replica before the step", capacity, "tokens/s", BEST)
+        figures.note(f"{down}capacity of a replica after it", story.recording.capacity_of_a_replica(), "tokens/s", FAST)
+        assert story.broken_streams() == []
+
+    def test_when_load_falls_the_fleet_returns_to_the_best_variant_without_swinging(
+        self, story: Story, figures: Figures
+    ) -> None:
+        story.end_load("beyond")
+        fell_at = story.end_load("within")
+
+        until(
+            story.resource.ready_by_variant,
+            lambda ready: set(ready) == {BEST},
+            what=f"{BEST} alone serves",
+            seconds=240,
+        )
+
+        up = f"{story.resource.name}: {FAST} to {BEST}: "
+        figures.note(f"{up}load falls to the last pod of {FAST} gone", seconds_since(fell_at), "s")
+        assert changes_of_direction(story.history.ready_since(f"{story.resource.name}-{FAST}", fell_at)) <= 1
+        assert story.broken_streams() == []
 
 
-def test_demand_that_the_best_variant_cannot_serve_moves_the_fleet_down_the_ladder(
-    story: Story, figures: Figures
-) -> None:
-    capacity = story.recording.capacity_of_a_replica()
-    stepped_at = story.add_load("beyond", (BEYOND - WITHIN) * capacity)
-
-    story.resource.until_ready({FAST: MOST_REPLICAS}, seconds=300)
-
-    down = f"{story.resource.name}: {BEST} to {FAST}: "
-    figures.note(f"{down}load to the last pod of {BEST} gone", seconds_since(stepped_at), "s")
-    assert story.resource.until_condition("Degraded", "True", seconds=10)["reason"] == "SLONeedsSpeed"
-    until(
-        lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
-        lambda view: view is not None and view.keeps(story.declared["spec"]["slo"]),
-        what="clients get what is promised",
-        seconds=240,
-    )
-    figures.note(f"{down}load to SLO regained", (story.regained_at(stepped_at) - stepped_at).total_seconds(), "s")
-    figures.note(f"{down}capacity of a replica before the step", capacity, "tokens/s", BEST)
-    figures.note(f"{down}capacity of a replica after it", story.recording.capacity_of_a_replica(), "tokens/s", FAST)
-    assert story.broken_streams() == []
+class TestLlamaCpp(Ladder):
+    way = LLAMA_CPP
 
 
-def test_when_load_falls_the_fleet_returns_to_the_best_variant_without_swinging(story: Story, figures: Figures) -> None:
-    story.end_load("beyond")
-    fell_at = story.end_load("within")
-
-    until(story.resource.ready_by_variant, lambda ready: set(ready) == {BEST}, what=f"{BEST} alone serves", seconds=240)
-
-    up = f"{story.resource.name}: {FAST} to {BEST}: "
-    figures.note(f"{up}load falls to the last pod of {FAST} gone", seconds_since(fell_at), "s")
-    assert changes_of_direction(story.history.ready_since(f"{story.resource.name}-{FAST}", fell_at)) <= 1
-    assert story.broken_streams() == []
+class TestTextGenerationInference(Ladder):
+    way = TGI
