@@ -19,6 +19,11 @@
 {{- end }}
 {{- end }}
 
+{{- define "tokenpace.prometheusUrl" -}}
+{{- if .Values.prometheus.bundled.enabled }}{{ printf "http://%s-prometheus.%s:9090" (include "tokenpace.fullname" .) .Release.Namespace }}
+{{- else }}{{ .Values.prometheus.url }}{{ end }}
+{{- end }}
+
 {{- define "tokenpace.selectorLabels" -}}
 app.kubernetes.io/name: tokenpace
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
@@ -36,11 +41,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* What a pod and its container may do: as little as there is. */}}
+{{/* What a pod and its container may do: as little as there is. Its user is the image's, a number; OpenShift gives another. */}}
 {{- define "tokenpace.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
