@@ -19,10 +19,17 @@ RUN export PYTHONPATH="$(echo /wheels/pip-*.whl)" \
         /opt/tokenpace/lib/python3*/site-packages/tokenpace
 
 FROM ${PYTHON_IMAGE}
+ARG VERSION=""
+ARG REVISION=""
 LABEL org.opencontainers.image.title="tokenpace" \
       org.opencontainers.image.description="Holds a large language model on Kubernetes at a declared speed in tokens per second" \
+      org.opencontainers.image.source="https://github.com/tokenpace/tokenpace" \
+      org.opencontainers.image.documentation="https://github.com/tokenpace/tokenpace/blob/main/docs/README.md" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/tokenpace /opt/tokenpace
+COPY dist/wheels/sbom.cdx.json /opt/tokenpace/share/
 # USER: kopf asks for the name of the user that it runs as, and 65532 has none.
 ENV PATH=/opt/tokenpace/bin:$PATH \
     USER=tokenpace \

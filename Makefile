@@ -13,7 +13,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
 LEVELS := not prometheus and not browser and not apiserver and not e2e
 
-.PHONY: help check test e2e demo soak replay lint unit coverage integration benchmark crd
+.PHONY: help check test e2e demo soak replay lint audit unit coverage integration benchmark crd
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ lint: .venv/.synced
 	$(RUN) mypy
 	$(RUN) lint-imports
 
+audit: | $(filter .tools/%,$(UV)) ## Known weaknesses of the locked dependencies, where their database can be reached
+	@UV=$(UV) hack/audit.sh
+
 unit: .venv/.synced
 	$(RUN) pytest -n 2 -m "$(LEVELS)"
 
@@ -50,7 +53,8 @@ integration: .venv/.synced tools cluster
 
 e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real Prometheus, a real model, real load
 	@# Stories side by side, each with its own resource; those that stop what all share come when the others have ended.
-	$(RUN) pytest e2e -m "e2e and not disruptive" -n 3 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest e2e -m "e2e and not disruptive and not alone" -n 3 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest e2e -m alone
 	$(RUN) pytest e2e -m "e2e and disruptive" -n 2 --dist loadscope --no-loadscope-reorder
 
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision

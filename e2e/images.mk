@@ -9,7 +9,7 @@ model_kinds := f16 q8_0 q4_k_m q4_0 q2_k
 operator_image = $(file < $(built)/operator)
 load_image = $(file < $(built)/load)
 
-.PHONY: images wheels image
+.PHONY: images wheels image sbom
 
 images: cluster $(built)/operator $(built)/llama-cpp-smollm2 $(built)/tgi-over-llama-cpp $(built)/load $(built)/prometheus ## Images of the operator, a model under two servers, its load and Prometheus, in the cluster
 	docker tag "$$(hack/image.sh python)" localhost/tokenpace/python:test
@@ -18,6 +18,9 @@ images: cluster $(built)/operator $(built)/llama-cpp-smollm2 $(built)/tgi-over-l
 
 image: engine $(built)/operator ## The operator's image alone
 	@echo $(operator_image)
+
+sbom: dist/wheels/sbom.cdx.json ## What the operator's image holds of Python, as CycloneDX; the image holds it too
+	@echo $<
 
 wheels: dist/wheels/.locked ## The locked dependencies of the operator's image, and pip, in dist/wheels
 
@@ -31,12 +34,15 @@ dist/wheels/.locked: uv.lock hack/versions.env | .venv/.synced
 	$(UV) tool run --quiet pip==$(PIP_VERSION) download --quiet --dest $(@D) pip==$(PIP_VERSION)
 	touch $@
 
+dist/wheels/sbom.cdx.json: dist/wheels/.locked
+	$(UV) export --quiet --frozen --no-dev --format cyclonedx1.5 --preview-features sbom-export --output-file $@ > /dev/null
+
 machine = $(shell uname -m | sed s/arm64/aarch64/)
 
-$(built)/operator: Dockerfile .dockerignore dist/wheels/.locked pyproject.toml $(shell find operator -name '*.py')
+$(built)/operator: Dockerfile .dockerignore dist/wheels/sbom.cdx.json pyproject.toml $(shell find operator -name '*.py')
 	rm -f dist/tokenpace-*
 	$(UV) build --quiet --wheel --out-dir dist
-	e2e/build-image.sh operator Dockerfile .
+	e2e/build-image.sh operator Dockerfile . --build-arg VERSION="$$($(UV) version --frozen --short)"
 
 $(built)/load: e2e/load/Dockerfile .dockerignore dist/wheels/.locked $(wildcard e2e/load/loadgen/*.py operator/tokenpace/bench/*.py)
 	e2e/build-image.sh load $< .

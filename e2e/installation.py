@@ -10,6 +10,7 @@ from e2e.images import built_image
 from e2e.kubectl import ENVIRONMENT, ROOT, Kubectl, KubectlError
 from e2e.running_operator import RunningOperator
 
+CHART = "charts/tokenpace"
 RELEASE = "tokenpace"
 NAMESPACE = "tokenpace-system"
 PROMETHEUS_NAMESPACE = "monitoring"
@@ -29,10 +30,16 @@ def install_prometheus(kubectl: Kubectl) -> None:
     kubectl.within(PROMETHEUS_NAMESPACE)("rollout", "status", "deployment/prometheus", "--timeout=90s")
 
 
-def helm_command(image: str | None = None) -> list[str]:
+def helm_command(
+    image: str | None = None, *, chart: str = CHART, namespace: str = NAMESPACE, **values: str
+) -> list[str]:
     """Return the command that installs or upgrades the chart: one operator, short windows, else as delivered.
 
-    ``image`` is the operator's; by default the one that was built last.
+    Args:
+        image: the operator's; by default the one that was built last.
+        chart: its folder, or an archive of it.
+        namespace: of the release.
+        values: more of the chart's, or others.
     """
     repository, _, tag = (image or built_image("operator")).rpartition(":")
     values = {
@@ -43,24 +50,40 @@ def helm_command(image: str | None = None) -> list[str]:
         "prometheus.url": f"http://prometheus.{PROMETHEUS_NAMESPACE}:9090",
         "prometheus.windowSeconds": "10",
         "prometheus.staleAfterSeconds": "6",
+        **values,
     }
     sets = [f"--set={key}={value}" for key, value in values.items()]
-    chart = "charts/tokenpace"
-    return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={NAMESPACE}", "--create-namespace", *sets]
+    return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={namespace}", "--create-namespace", *sets]
 
 
-def install_operator(kubectl: Kubectl, *, image: str | None = None) -> RunningOperator:
+def run_helm(*command: str) -> None:
+    """Run a command of helm to its end.
+
+    Raises:
+        RuntimeError: it refused; the message is its own.
+    """
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{shlex.join(command)}\n{done.stderr.strip()}")
+
+
+def install_operator(
+    kubectl: Kubectl, *, image: str | None = None, chart: str = CHART, namespace: str = NAMESPACE, **values: str
+) -> RunningOperator:
     """Install the chart and wait until the operator is ready.
 
     Raises:
         RuntimeError: helm refused; the message is its own.
     """
     # A cluster that somebody has applied the definition to by hand is taken over.
-    command = [*helm_command(image), "--force-conflicts", "--wait", "--timeout=120s"]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{shlex.join(command)}\n{done.stderr.strip()}")
-    return RunningOperator(kubectl.within(NAMESPACE))
+    command = helm_command(image, chart=chart, namespace=namespace, **values)
+    run_helm(*command, "--force-conflicts", "--wait", "--timeout=120s")
+    return RunningOperator(kubectl.within(namespace))
+
+
+def uninstall_operator(namespace: str = NAMESPACE) -> None:
+    """Remove the release, and wait until its operator is gone."""
+    run_helm("helm", "uninstall", RELEASE, f"--namespace={namespace}", "--ignore-not-found", "--wait", "--timeout=60s")
 
 
 @contextmanager

@@ -136,6 +136,11 @@ async def client_of_ours() -> AsyncIterator[ApiClient]:
     await ours.close()
 
 
+def its_namespace(manifest: dict[str, Any]) -> str:
+    namespace: str = manifest["metadata"].get("namespace", "default")
+    return namespace
+
+
 @pytest.fixture
 async def operator(kubectl: Any, namespace: str) -> AsyncIterator[ApiClient]:
     """A client with the rights that the chart gives to the operator, and no others."""
@@ -146,7 +151,7 @@ async def operator(kubectl: Any, namespace: str) -> AsyncIterator[ApiClient]:
     kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     rights = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] in kinds]
     for one in rights:
-        kubectl("apply", "--filename=-", manifest=one)
+        run_kubectl("apply", "--filename=-", namespace=its_namespace(one), manifest=one)
     (account,) = [one["metadata"]["name"] for one in rights if one["kind"] == "ServiceAccount"]
     token = kubectl("create", "token", account).strip()
 
@@ -161,4 +166,4 @@ async def operator(kubectl: Any, namespace: str) -> AsyncIterator[ApiClient]:
     yield operator
     await operator.close()
     for one in rights:
-        kubectl("delete", one["kind"], one["metadata"]["name"])
+        run_kubectl("delete", one["kind"], one["metadata"]["name"], namespace=its_namespace(one))

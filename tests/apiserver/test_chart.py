@@ -26,6 +26,8 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "everything": EVERYTHING,
     "one operator": {"replicas": 1},
     "one namespace": {"watchNamespaces": ["default"]},
+    "its own Prometheus": {"prometheus.bundled.enabled": True},
+    "its own Prometheus for one namespace": {"prometheus.bundled.enabled": True, "watchNamespaces": ["default"]},
     "nothing of the cluster's": {
         "crds.enabled": False,
         "rbac.create": False,

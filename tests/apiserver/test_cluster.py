@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 import pytest
+from tests.apiserver.conftest import run_kubectl
 from tests.apiserver.scene import Always, Scene, refused, until
 
 from tokenpace.api import names
@@ -18,14 +19,16 @@ from tokenpace.cluster.client import ApiClient, ApiError
 from tokenpace.cluster.kinds import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    LEASES,
     LLM_DEPLOYMENTS,
     PODS,
     SERVICES,
     Kind,
 )
-from tokenpace.cluster.lease import Lease
+from tokenpace.cluster.lease import LEASE_NAME, Lease
 from tokenpace.cluster.mirror import Mirror
 from tokenpace.cluster.observed import without_managed_fields
+from tokenpace.controller.settings import LeaseSettings
 
 pytestmark = pytest.mark.apiserver
 
@@ -256,13 +259,27 @@ async def test_the_charts_rights_suffice_for_everything_that_is_done(operator: A
     await scene.settle(q8=0, other=0)
 
 
-@pytest.mark.parametrize("kind", [LLM_DEPLOYMENTS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, PODS])
+@pytest.mark.parametrize("kind", [LLM_DEPLOYMENTS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, PODS, LEASES])
 async def test_the_charts_rights_suffice_to_mirror_every_namespace(operator: ApiClient, kind: Kind) -> None:
     selector = "" if kind is LLM_DEPLOYMENTS else names.DEPLOYMENT_LABEL
     mirror = Mirror(operator, kind, keep=without_managed_fields, label_selector=selector)
     async with _running(mirror.run()), asyncio.timeout(30):
         await mirror.wait_synced()
     assert mirror.problem is None
+
+
+async def test_the_charts_rights_suffice_to_take_the_lease_of_the_whole_cluster(operator: ApiClient) -> None:
+    lease = Lease(operator, namespace=LeaseSettings().namespace, identity="test")
+
+    async def held() -> bool:
+        return lease.may_write()
+
+    try:
+        async with _running(lease.run()):
+            await until(held)
+        await lease.release()
+    finally:
+        run_kubectl("delete", "lease", LEASE_NAME, namespace=LeaseSettings().namespace)
 
 
 async def test_a_mirror_follows_the_server(client: ApiClient, kubectl: Any, namespace: str) -> None:
@@ -286,7 +303,7 @@ async def test_a_mirror_follows_the_server(client: ApiClient, kubectl: Any, name
 
 async def test_the_lease_passes_from_one_operator_to_the_next(client: ApiClient, kubectl: Any, namespace: str) -> None:
     for identity in ("a", "b"):
-        lease = Lease(client, namespace=namespace, name="passed-on", identity=identity)
+        lease = Lease(client, namespace=namespace, identity=identity)
 
         async def held(lease: Lease = lease) -> bool:
             return lease.may_write()
@@ -294,5 +311,5 @@ async def test_the_lease_passes_from_one_operator_to_the_next(client: ApiClient,
         async with _running(lease.run()):
             await until(held)
         await lease.release()
-    record = json.loads(kubectl("get", "lease", "passed-on", "--output=json"))["spec"]
+    record = json.loads(kubectl("get", "lease", "tokenpace", "--output=json"))["spec"]
     assert ("holderIdentity" in record, record["leaseTransitions"]) == (False, 2)

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.docs.pages import LLM_DEPLOYMENTS
+import yaml
+from tests.docs.pages import LLM_DEPLOYMENTS, ROOT
 
 pytestmark = pytest.mark.apiserver
 
@@ -12,3 +13,11 @@ pytestmark = pytest.mark.apiserver
 def test_a_manifest_that_is_shown_is_admitted(where: str, manifest: dict[str, Any], llmdeployments: Any) -> None:
     manifest["metadata"].pop("namespace", None)
     assert llmdeployments("create", manifest, dry_run="All", field_validation="Strict"), where
+
+
+def test_the_autoscaler_that_an_example_stands_beside_is_admitted(kubectl: Any) -> None:
+    autoscaler = yaml.safe_load((ROOT / "examples" / "hpa" / "vllm-chat.yaml").read_text())
+    advised = yaml.safe_load((ROOT / "examples" / "advisory-beside-hpa.yaml").read_text())
+    kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", manifest=autoscaler)
+    (variant,) = advised["spec"]["variants"]
+    assert variant["scaleTargetRef"] == autoscaler["spec"]["scaleTargetRef"]

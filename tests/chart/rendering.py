@@ -26,13 +26,17 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
 
 
-def template(values: dict[str, Any] | None = None, release: str = "tokenpace") -> subprocess.CompletedProcess[str]:
+def template(
+    values: dict[str, Any] | None = None, release: str = "tokenpace", namespace: str = "somewhere"
+) -> subprocess.CompletedProcess[str]:
     sets = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
-    return helm("template", release, str(CHART), "--namespace=somewhere", *sets)
+    return helm("template", release, str(CHART), f"--namespace={namespace}", *sets)
 
 
-def objects(values: dict[str, Any] | None = None, release: str = "tokenpace") -> list[dict[str, Any]]:
-    done = template(values, release)
+def objects(
+    values: dict[str, Any] | None = None, release: str = "tokenpace", namespace: str = "somewhere"
+) -> list[dict[str, Any]]:
+    done = template(values, release, namespace)
     assert done.returncode == 0, done.stderr
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 

@@ -3,10 +3,15 @@
 from typing import Any
 
 import pytest
-from tests.chart.rendering import EVERYTHING, objects, of_kind, only
+from tests.chart.rendering import EVERYTHING, container, objects, of_kind, only
+
+from tokenpace.cluster.lease import LEASE_NAME
 
 needs_tools = pytest.mark.apiserver
 pytestmark = needs_tools
+
+NAME = "tokenpace-somewhere"
+"""Of what stands outside the release's namespace."""
 
 
 def rules_of_the_operator(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -55,22 +60,31 @@ def test_of_workloads_that_exist_already_only_the_size_may_be_touched() -> None:
     assert not {"statefulsets", "leaderworkersets"} & {resource for rule in rules for resource in rule["resources"]}
 
 
-def test_the_role_may_touch_only_the_lease_that_the_operator_is_told_to_take() -> None:
-    pod = only("Deployment")["spec"]["template"]["spec"]
-    (lease,) = (one["value"] for one in pod["containers"][0]["env"] if one["name"] == "TOKENPACE_LEASE__NAME")
-    (named,) = (rule for rule in rules_of_the_operator() if "resourceNames" in rule)
-    assert named["resourceNames"] == [lease]
+@pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["shop"]}])
+def test_of_leases_the_operator_writes_only_the_one_that_it_takes(values: dict[str, Any]) -> None:
+    """Another may be created, because a name cannot be given for that; who cannot change it holds nothing by it."""
+    written = [
+        (rule.get("resourceNames"), rule["verbs"])
+        for rule in rules_of_the_operator(values)
+        if rule["resources"] == ["leases"] and not {"list", "watch"} & {*rule["verbs"]}
+    ]
+    assert written == [(None, ["create"]), ([LEASE_NAME], ["get", "patch"])]
+
+
+def test_the_lease_of_the_whole_cluster_may_be_taken_where_the_operator_is_told_to() -> None:
+    values = {"lease.namespace": "elsewhere"}
+    told = {one["name"]: one.get("value") for one in container(values)["env"]}["TOKENPACE_LEASE__NAMESPACE"]
+    assert [one["metadata"]["namespace"] for one in of_kind("Role", values)] == [told] == ["elsewhere"]
 
 
 def test_an_operator_of_some_namespaces_has_the_same_rights_there_and_none_on_the_cluster() -> None:
+    """But that its Lease is there, and that it need not look for other operators."""
     values = {"watchNamespaces": ["shop", "lab"]}
-    (everywhere,) = (one["rules"] for one in of_kind("ClusterRole") if one["metadata"]["name"] == "tokenpace")
-    roles = {
-        one["metadata"]["namespace"]: one["rules"]
-        for one in of_kind("Role", values)
-        if one["metadata"]["name"] == "tokenpace"
-    }
-    assert roles == {"shop": everywhere, "lab": everywhere}
+    (everywhere,) = (one["rules"] for one in of_kind("ClusterRole") if one["metadata"]["name"] == NAME)
+    roles = {one["metadata"]["namespace"]: one["rules"] for one in of_kind("Role", values)}
+    assert roles.keys() == {"shop", "lab"}
+    for rules in roles.values():
+        assert [one for one in rules if one["resources"] != ["leases"]] == everywhere[:-1]
     assert of_kind("ClusterRoleBinding", values) == []
 
 

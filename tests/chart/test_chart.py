@@ -126,10 +126,11 @@ def test_a_single_operator_blocks_no_drain() -> None:
 
 @needs_tools
 def test_every_pod_of_the_chart_meets_the_restricted_pod_security_standard() -> None:
-    pods = [only("Deployment")["spec"]["template"]["spec"], only("Pod")["spec"]]
+    """Without a user: the image's is a number (below), and OpenShift demands one of its own."""
+    bundled = of_kind("Deployment", {"prometheus.bundled.enabled": True})
+    pods = [*(one["spec"]["template"]["spec"] for one in bundled), only("Pod")["spec"]]
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"]
-        assert pod["securityContext"]["runAsUser"] > 0
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for one in pod["containers"]:
             assert one["securityContext"] == {
@@ -137,6 +138,23 @@ def test_every_pod_of_the_chart_meets_the_restricted_pod_security_standard() -> 
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
+
+
+def test_the_user_of_the_image_is_a_number_that_kubernetes_can_tell_from_root() -> None:
+    users = re.findall(r"^USER (\S+)$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    assert users == ["65532:65532"]
+
+
+@needs_tools
+def test_no_service_of_the_release_adds_variables_that_look_like_settings() -> None:
+    assert only("Deployment")["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+@needs_tools
+def test_annotations_are_added_to_the_deployment_alone() -> None:
+    deployment = only("Deployment", {"deploymentAnnotations": {"reloader": "on"}})
+    assert deployment["metadata"]["annotations"] == {"reloader": "on"}
+    assert "annotations" not in deployment["spec"]["template"]["metadata"]
 
 
 @needs_tools
@@ -180,16 +198,20 @@ def test_the_selector_of_the_operator_is_the_one_that_it_was_first_installed_wit
 
 
 @needs_tools
-def test_two_releases_share_no_name_of_the_whole_cluster() -> None:
-    def cluster_names(release: str) -> set[str]:
-        found = objects(release=release)
-        return {one["metadata"]["name"] for one in found if "namespace" not in one["metadata"]} - {
-            "llmdeployments.tokenpace.dev",
-            "llmspeedcards.tokenpace.dev",
+@pytest.mark.parametrize("others", [("green", "somewhere"), ("tokenpace", "elsewhere")])
+def test_two_releases_share_no_name_outside_their_namespaces(others: tuple[str, str]) -> None:
+    def outside(release: str, namespace: str) -> set[tuple[str, str, str]]:
+        """Names of what is in no namespace, or in one that the release only watches."""
+        found = objects({"watchNamespaces": ["shop"]}, release, namespace)
+        return {
+            (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
+            for one in found
+            if one["metadata"].get("namespace") != namespace and one["kind"] != "CustomResourceDefinition"
         }
 
-    assert "blue-tokenpace" in cluster_names("blue")
-    assert cluster_names("blue").isdisjoint(cluster_names("tokenpace-green"))
+    first = outside("tokenpace", "somewhere")
+    assert ("Role", "shop", "tokenpace-somewhere") in first
+    assert first.isdisjoint(outside(*others))
 
 
 @needs_tools
@@ -283,10 +305,14 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("prometheus.windowSeconds", 1, "/prometheus/windowSeconds"),
     ("prometheus.podLabel", "pod-name", "/prometheus/podLabel"),
     ("prometheus.extraMatchers", {"cluster": 1}, "/prometheus/extraMatchers/cluster"),
+    ("prometheus.bundled.enabled", "yes", "/prometheus/bundled/enabled"),
+    ("prometheus.bundled.extraScrapeConfigs", [{"name": "mine"}], "/prometheus/bundled/extraScrapeConfigs/0"),
     ("image.pullPolicy", "Sometimes", "/image/pullPolicy"),
     ("image.digest", "latest", "/image/digest"),
     ("crds.enabled", "yes", "/crds/enabled"),
     ("crds.keep", False, "keep"),
+    ("lease.namespace", "", "/lease/namespace"),
+    ("lease.name", "mine", "name"),
     ("watchNamespaces", "shop", "/watchNamespaces"),
     ("watchNamespaces", ["*"], "/watchNamespaces/0"),
     ("watchNamespaces", ["shop", "shop"], "/watchNamespaces"),

@@ -8,7 +8,8 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, incluster_config, kube_config
 
 from tokenpace.cluster import client as client_module
-from tokenpace.cluster.client import ApiError, log_in_from_environment, namespace_from_environment
+from tokenpace.cluster.calls import Call
+from tokenpace.cluster.client import ApiClient, ApiError, log_in_from_environment, namespace_from_environment
 from tokenpace.cluster.kinds import DEPLOYMENTS, LLM_DEPLOYMENTS, PODS
 
 _PODS = "/api/v1/namespaces/shop/pods"
@@ -43,6 +44,22 @@ async def test_a_subresource_is_read_by_its_own_path(client: Any, kmock: Any) ->
 async def test_a_group_tells_what_it_serves(client: Any, kmock: Any, api_version: str, path: str) -> None:
     kmock[f"get {path}"] << {"resources": [{"name": "things", "kind": "Thing"}]}
     assert await client.resources(api_version) == [{"name": "things", "kind": "Thing"}]
+
+
+async def test_every_answer_is_counted_also_one_that_refuses(kmock: Any) -> None:
+    answers: list[tuple[Call, int]] = []
+
+    async def log_in(_: Configuration) -> None:
+        pass
+
+    ours = ApiClient(Configuration(host=str(kmock.url).rstrip("/")), log_in, on_answer=lambda *one: answers.append(one))
+    kmock[f"get {_PODS}/a"] << 403 << _status(403, "Forbidden", "no access")
+    kmock[f"get {_PODS}"] << {"metadata": {}, "items": []}
+    with pytest.raises(ApiError):
+        await ours.get(PODS, "shop", "a")
+    await ours.list_cached(PODS, namespace="shop", label_selector="")
+    await ours.close()
+    assert answers == [(Call("get", "", "pods"), 403), (Call("list", "", "pods"), 200)]
 
 
 async def test_a_list_that_may_be_moments_old_is_asked_of_the_cache(client: Any, kmock: Any) -> None:

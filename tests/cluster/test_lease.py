@@ -1,10 +1,11 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tokenpace.cluster.client import ApiError
 from tokenpace.cluster.kinds import LEASES
@@ -19,7 +20,7 @@ _KEY = (LEASES, "ops", "tokenpace")
 
 def _lease(fake: Any, identity: str) -> Lease:
     clock = asyncio.get_running_loop().time
-    return Lease(fake, namespace="ops", name="tokenpace", identity=identity, clock=clock)
+    return Lease(fake, namespace="ops", identity=identity, clock=clock)
 
 
 @asynccontextmanager
@@ -168,3 +169,62 @@ async def test_a_renewal_whose_answer_is_lost_does_not_count(fake: Any) -> None:
         await _seconds_until(lease.may_write, at_most=1)
         fake.after = loses_answers_of_writes
         await _seconds_until(lambda: not lease.may_write(), at_most=60)
+
+
+def _chain(fake: Any, identity: str, *namespaces: str) -> list[Lease]:
+    clock = asyncio.get_running_loop().time
+    chain: list[Lease] = []
+    for namespace in namespaces:
+        after = chain[-1] if chain else None
+        chain.append(Lease(fake, namespace=namespace, identity=identity, after=after, clock=clock))
+    return chain
+
+
+@asynccontextmanager
+async def _running_chain(chain: list[Lease]) -> AsyncIterator[Lease]:
+    """Run all of a chain, and give the one that says whether its holder may write."""
+    async with AsyncExitStack() as stack:
+        for lease in chain:
+            await stack.enter_async_context(_running(lease))
+        yield chain[-1]
+
+
+async def test_who_shares_one_namespace_of_several_stands_by_in_all_of_them(fake: Any) -> None:
+    async with _running_chain(_chain(fake, "a", "lab", "shop")) as first:
+        await _seconds_until(first.may_write, at_most=10)
+        async with _running_chain(_chain(fake, "b", "shop", "web")) as second:
+            for _ in range(60):
+                await asyncio.sleep(1)
+                assert (first.may_write(), second.may_write()) == (True, False)
+    assert (LEASES, "web", "tokenpace") not in fake.objects, "what is not needed yet keeps nobody out"
+
+
+async def test_two_chains_never_wait_for_one_another(fake: Any) -> None:
+    chains = [_chain(fake, "a", "lab", "shop"), _chain(fake.connection(), "b", "lab", "shop")]
+    async with _running_chain(chains[0]) as first, _running_chain(chains[1]) as second:
+        await _seconds_until(lambda: first.may_write() or second.may_write(), at_most=10)
+
+
+async def test_who_loses_the_first_of_a_chain_gives_up_the_rest(fake: Any) -> None:
+    first = _chain(fake, "a", "lab", "shop")
+    async with _running_chain(first) as right:
+        await _seconds_until(right.may_write, at_most=10)
+        await first[0].release()
+        fake.objects[LEASES, "lab", "tokenpace"]["spec"]["holderIdentity"] = "stranger"
+        await _seconds_until(lambda: not right.may_write(), at_most=3)
+        async with _running(_lease_in(fake, "shop", "b")) as second:
+            await _seconds_until(second.may_write, at_most=2 * LEASE_SECONDS)
+
+
+def _lease_in(fake: Any, namespace: str, identity: str) -> Lease:
+    return Lease(fake, namespace=namespace, identity=identity, clock=asyncio.get_running_loop().time)
+
+
+async def test_who_stands_by_says_once_whom_it_waits_for(fake: Any) -> None:
+    async with _running(_lease(fake, "blue/pod-1")) as first:
+        await _seconds_until(first.may_write, at_most=1)
+        with capture_logs() as logs:
+            async with _running(_lease(fake, "green/pod-1")):
+                await asyncio.sleep(60)
+    told = [(one["event"], one["lease"], one["holder"]) for one in logs if "holder" in one]
+    assert told == [("standing by while another operator works", "ops/tokenpace", "blue/pod-1")]

@@ -17,7 +17,7 @@ from tests.controller.operator_in_memory import SilentPrometheus
 from tokenpace.cluster import kinds
 from tokenpace.cluster.client import ApiClient, ApiError
 from tokenpace.cluster.kinds import Kind
-from tokenpace.cluster.lease import Lease
+from tokenpace.cluster.lease import Lease, Serves
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.settings import Settings
 from tokenpace.telemetry.metrics import OperatorMetrics
@@ -30,6 +30,13 @@ _KINDS = {(kind.api_version, kind.plural): kind for kind in kinds._BY_NAME.value
 
 async def no_fault(_: web.Request) -> None:
     return None
+
+
+def selected(body: dict[str, Any], request: web.Request) -> bool:
+    """Tell whether a request's label selector, a name or a name and its value, is about an object."""
+    name, _, value = request.query.get("labelSelector", "").partition("=")
+    labels = body["metadata"].get("labels", {})
+    return not name or (name in labels and value in {"", labels[name]})
 
 
 def refusal(code: int, reason: str, **headers: str) -> web.Response:
@@ -128,7 +135,7 @@ class HttpApiServer:
             return await self._watch(request, kind)
         match request.method:
             case "GET" if not name:
-                return web.json_response(self._list(kind))
+                return web.json_response(self._list(kind, request))
             case "GET":
                 found = await self.fake.get(kind, namespace, name, subresource=subresource)
             case "POST":
@@ -141,8 +148,8 @@ class HttpApiServer:
                 raise ApiError(405, "MethodNotAllowed", request.method)
         return web.json_response(found)
 
-    def _list(self, kind: Kind) -> dict[str, Any]:
-        items = [body for key, body in self.fake.objects.items() if key[0] == kind]
+    def _list(self, kind: Kind, request: web.Request) -> dict[str, Any]:
+        items = [body for key, body in self.fake.objects.items() if key[0] == kind and selected(body, request)]
         return {"metadata": {"resourceVersion": self._version()}, "items": items}
 
     def _version(self) -> str:
@@ -168,7 +175,8 @@ class HttpApiServer:
         while not ended:
             news, fresh, sent = self._news, self.history[sent:], len(self.history)
             for one in fresh:
-                if one["kind"] == kind and int(one["event"]["object"]["metadata"]["resourceVersion"]) > since:
+                body = one["event"]["object"]
+                if one["kind"] == kind and int(body["metadata"]["resourceVersion"]) > since and selected(body, request):
                     yield one["event"]
             try:
                 async with asyncio.timeout_at(ends_at):
@@ -193,7 +201,14 @@ class WholeOperator:
     """Everything that runs in one operator's process, but kopf: it would only wake the loop."""
 
     def __init__(
-        self, server: HttpApiServer, identity: str = "a", *, leased: bool = True, skew: float = 0.0, port: int = 0
+        self,
+        server: HttpApiServer,
+        identity: str = "a",
+        *,
+        leased: bool = True,
+        skew: float = 0.0,
+        port: int = 0,
+        namespaces: tuple[str, ...] = (),
     ) -> None:
         clock = asyncio.get_running_loop().time
 
@@ -204,9 +219,10 @@ class WholeOperator:
             host=f"http://127.0.0.1:{port or server.port}", api_key={"BearerToken": "Bearer first"}
         )
         self.client = ApiClient(configuration, log_in)
-        self.lease = Lease(self.client, namespace="ops", name="tokenpace", identity=identity, clock=clock)
+        where = (namespaces[0], Serves.NAMESPACE) if namespaces else ("ops", Serves.CLUSTER)
+        self.lease = Lease(self.client, namespace=where[0], serves=where[1], identity=identity, clock=clock)
         self.loop = Loop(
-            settings=Settings(number_write_interval_seconds=0),
+            settings=Settings(number_write_interval_seconds=0, namespaces=namespaces),
             client=self.client,
             prometheus=SilentPrometheus(),  # type: ignore[arg-type]
             lease=self.lease if leased else Always(),  # type: ignore[arg-type]

@@ -42,6 +42,9 @@ class FakeMirrors:
     def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:
         return {key[1:]: body for key, body in self._fake.objects.items() if key[0] == LLM_DEPLOYMENTS}
 
+    def served_by_another(self, _namespace: str) -> bool:
+        return False
+
     def holdings(self, resource: Mapping[str, Any]) -> Holdings:
         return Holdings(
             deployments=tuple(self._owned(resource, DEPLOYMENTS)),

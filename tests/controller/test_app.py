@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import kopf
 import pytest
 
-from tokenpace.controller.app import Process, register
+from tokenpace.cluster.client import ApiClient
+from tokenpace.cluster.lease import Serves
+from tokenpace.controller.app import Process, leases_of, register
 from tokenpace.controller.settings import Settings
 
 
@@ -26,6 +28,17 @@ def test_a_process_that_ticks_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_whose_ticks_stopped_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(kopf.PermanentError, match="61 s ago"):
         process_with_tick_age(61, monkeypatch).check_alive()
+
+
+def test_every_operator_of_the_whole_cluster_asks_for_one_lease() -> None:
+    (lease,) = leases_of(Settings(), cast("ApiClient", None))
+    assert (lease._namespace, lease._serves) == ("kube-system", Serves.CLUSTER)
+
+
+def test_an_operator_of_some_namespaces_asks_for_one_lease_in_each_in_an_order_that_all_share() -> None:
+    chain = leases_of(Settings(namespaces=("shop", "lab", "shop")), cast("ApiClient", None))
+    assert [(one._namespace, one._serves) for one in chain] == [("lab", Serves.NAMESPACE), ("shop", Serves.NAMESPACE)]
+    assert [one._after for one in chain] == [None, chain[0]]
 
 
 async def test_the_process_ends_when_one_of_its_tasks_fails() -> None:

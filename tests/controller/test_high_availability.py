@@ -127,3 +127,35 @@ async def test_two_operators_that_both_write_do_no_change_twice(server: HttpApiS
     assert sizes == [0, 1, 4, 2]
     told = [body["message"] for key, body in server.fake.objects.items() if key[0] == EVENTS]
     assert len([one for one in told if "replicas." in one]) == 3
+
+
+async def test_an_operator_of_the_whole_cluster_leaves_a_namespace_to_its_own_operator(
+    server: HttpApiServer, resource: Any
+) -> None:
+    """It takes it back when that operator is gone: at once where it gave its Lease back, else a minute later."""
+    declare(server, resource)
+    async with running(server, "of-all") as everywhere:
+        await seconds_until(lambda: replicas(server) == 1)
+        async with running(server, "of-shop", namespaces=("shop",)) as own:
+            await seconds_until(own.lease.may_write)
+            await asyncio.sleep(15)
+            await own.end()
+            declare(server, resource, replicas=2)
+            assert await seconds_until(lambda: replicas(server) == 2) < TAKEOVER_SECONDS
+        async with running(server, "of-shop", namespaces=("shop",)) as own:
+            await seconds_until(own.lease.may_write)
+            await asyncio.sleep(15)
+            await own.kill()
+            declare(server, resource, replicas=3)
+            assert 45 < await seconds_until(lambda: replicas(server) == 3) < 75
+        assert everywhere.lease.may_write()
+
+
+async def test_beside_the_operator_of_a_namespace_that_of_the_whole_cluster_serves_the_others(
+    server: HttpApiServer, resource: Any
+) -> None:
+    declare(server, resource)
+    async with running(server, "of-lab", namespaces=("lab",)) as own:
+        await seconds_until(own.lease.may_write)
+        async with running(server, "of-all"):
+            assert await seconds_until(lambda: replicas(server) == 1) < TAKEOVER_SECONDS

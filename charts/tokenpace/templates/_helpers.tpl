@@ -4,6 +4,11 @@
 {{- else }}{{ printf "%s-tokenpace" .Release.Name | trunc 63 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
+{{/* Of objects outside the release's namespace: two releases of one name, in two namespaces, have one each. */}}
+{{- define "tokenpace.clusterName" -}}
+{{- printf "%s-%s" (include "tokenpace.fullname" .) .Release.Namespace }}
+{{- end }}
+
 {{- define "tokenpace.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (include "tokenpace.fullname" .) }}
 {{- end }}
@@ -12,6 +17,11 @@
 {{- with .Values.image }}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{- define "tokenpace.prometheusUrl" -}}
+{{- if .Values.prometheus.bundled.enabled }}{{ printf "http://%s-prometheus.%s:9090" (include "tokenpace.fullname" .) .Release.Namespace }}
+{{- else }}{{ .Values.prometheus.url }}{{ end }}
 {{- end }}
 
 {{- define "tokenpace.selectorLabels" -}}
@@ -31,11 +41,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* What a pod and its container may do: as little as there is. */}}
+{{/* What a pod and its container may do: as little as there is. Its user is the image's, a number; OpenShift gives another. */}}
 {{- define "tokenpace.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 

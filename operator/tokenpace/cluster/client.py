@@ -21,6 +21,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_incluster_config, load_kube_config
 
 from tokenpace.api.names import FIELD_MANAGER
+from tokenpace.cluster.calls import Call, call_of
 from tokenpace.cluster.kinds import LEASES, Kind, Object, kind_of
 
 PAGE_LIMIT = 500
@@ -33,6 +34,8 @@ _WATCH_GRACE_SECONDS = 5.0
 """How long after its announced end a watch may stay open before it counts as stalled."""
 
 Login = Callable[[Configuration], Awaitable[None]]
+OnAnswer = Callable[[Call, int], None]
+"""Told of every answer, with its HTTP status; that of a watch comes when it begins."""
 
 
 class ApiError(Exception):
@@ -62,14 +65,23 @@ class ApiError(Exception):
 class ApiClient:
     """Calls of the API server. Every method raises `ApiError` and nothing else when a call fails."""
 
-    def __init__(self, configuration: Configuration, login: Login, *, timeout_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        login: Login,
+        *,
+        timeout_seconds: float = 10.0,
+        on_answer: OnAnswer = lambda *_: None,
+    ) -> None:
         """Use a loaded configuration.
 
         Args:
             configuration: address, TLS and credentials.
             login: loads the credentials into the configuration again; called when the API server refuses them.
             timeout_seconds: limit of a call, reading the answer included. A page of a list gets three times that.
+            on_answer: told of every answer.
         """
+        self._on_answer = on_answer
         self._configuration = configuration
         self._login = login
         self._login_lock = asyncio.Lock()
@@ -78,7 +90,7 @@ class ApiClient:
         self._rest = RESTClientObject(configuration)
 
     @classmethod
-    async def from_environment(cls, *, timeout_seconds: float = 10.0) -> Self:
+    async def from_environment(cls, *, timeout_seconds: float = 10.0, on_answer: OnAnswer = lambda *_: None) -> Self:
         """Connect as the pod's service account, or outside a cluster as the kubeconfig says.
 
         Raises:
@@ -86,7 +98,7 @@ class ApiClient:
         """
         configuration = Configuration()
         await log_in_from_environment(configuration)
-        return cls(configuration, log_in_from_environment, timeout_seconds=timeout_seconds)
+        return cls(configuration, log_in_from_environment, timeout_seconds=timeout_seconds, on_answer=on_answer)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -242,6 +254,8 @@ class ApiClient:
                 response.release()
                 response = await send(await self._renewed_authorization(authorization))
             async with response:
+                if (call := call_of(method, path, query or {})) is not None:
+                    self._on_answer(call, response.status)
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     refusal = await _refusal(response)
                     if is_bound and response.status == HTTPStatus.TOO_MANY_REQUESTS:

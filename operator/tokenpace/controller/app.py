@@ -6,7 +6,7 @@ finalizers), no admission webhooks, no annotations: a removed operator leaves no
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import kopf
@@ -14,8 +14,9 @@ import structlog
 from prometheus_client import start_http_server
 
 from tokenpace.api.names import GROUP, PLURAL, VERSION
+from tokenpace.cluster.calls import Call
 from tokenpace.cluster.client import ApiClient
-from tokenpace.cluster.lease import Lease
+from tokenpace.cluster.lease import Lease, Serves
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.mirrors import Mirrors
 from tokenpace.controller.settings import Settings
@@ -36,7 +37,7 @@ class Process:
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: Loop | None = None
-        self._lease: Lease | None = None
+        self._leases: Sequence[Lease] = ()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self.ended = asyncio.Event()
         self.failure: BaseException | None = None
@@ -46,20 +47,20 @@ class Process:
         settings = self._settings
         metrics = OperatorMetrics()
         start_http_server(settings.metrics_port, registry=metrics.registry)
-        client = await ApiClient.from_environment()
+
+        def count(call: Call, status: int) -> None:
+            metrics.kubernetes_requests.labels(call.verb, call.group, call.resource, status).inc()
+
+        client = await ApiClient.from_environment(on_answer=count)
         prometheus = Prometheus(settings.prometheus)
-        lease = Lease(
-            client,
-            namespace=settings.lease.namespace,
-            name=settings.lease.name,
-            identity=settings.lease.identity,
-        )
-        self._lease = lease
+        self._leases = leases_of(settings, client)
         self._closers = [prometheus.close, client.close]
+        lease = self._leases[-1]
         self._loop = Loop(settings=settings, client=client, prometheus=prometheus, lease=lease, metrics=metrics)
         if settings.status_page_port is not None:
             await self._show(settings.status_page_host, settings.status_page_port, self._loop.mirrors, lease)
-        self._spawn("lease", lease.run())
+        for one in self._leases:
+            self._spawn("lease", one.run())
         for name, mirror in self._loop.mirrors.by_name.items():
             self._spawn(f"mirror of {name}", mirror.run())
         self._spawn("loop", self._loop.run())
@@ -76,8 +77,7 @@ class Process:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._lease is not None:
-            await self._lease.release()
+        await asyncio.gather(*(lease.release() for lease in self._leases))
         for close in self._closers:
             await close()
 
@@ -107,6 +107,18 @@ class Process:
         self.failure = task.exception() or RuntimeError(f"the {task.get_name()} ended")
         log.error("task ended", task=task.get_name(), exc_info=self.failure)
         self.ended.set()
+
+
+def leases_of(settings: Settings, client: ApiClient) -> Sequence[Lease]:
+    """Return the chain of Leases that whoever serves the same resources asks for too; the last one gives the right."""
+    identity = settings.lease.identity
+    if not settings.namespaces:
+        return (Lease(client, namespace=settings.lease.namespace, identity=identity),)
+    chain: list[Lease] = []
+    for namespace in sorted(set(settings.namespaces)):
+        after = chain[-1] if chain else None
+        chain.append(Lease(client, namespace=namespace, identity=identity, serves=Serves.NAMESPACE, after=after))
+    return chain
 
 
 def register(registry: kopf.OperatorRegistry, process: Process) -> None:

@@ -80,7 +80,7 @@ class Loop:
         self._metrics = metrics
         self._wall_clock = wall_clock
         self._monotonic = monotonic
-        self.mirrors = Mirrors(client, on_change=self._on_change, namespaces=settings.namespaces)
+        self.mirrors = Mirrors(client, on_change=self._on_change, namespaces=settings.namespaces, clock=monotonic)
         self._scale_targets = ScaleTargetReader(client)
         self._objectives = Objectives(prometheus)
         self._canaries = Canaries(on_result=self._on_canary)
@@ -165,6 +165,7 @@ class Loop:
             resource
             for resource in self.mirrors.resources.objects.values()
             if "deletionTimestamp" not in resource["metadata"]
+            and not self.mirrors.served_by_another(resource["metadata"]["namespace"])
         ]
         found = [(resource, self._read(resource)) for resource in resources]
         readables = [one for _, one in found if isinstance(one, Readable)]

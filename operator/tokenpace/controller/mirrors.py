@@ -1,5 +1,6 @@
 """The mirrors that the operator keeps, and what they hold of one LLMDeployment."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.kinds import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    LEASES,
     LLM_DEPLOYMENTS,
     PODS,
     SERVICES,
@@ -17,6 +19,7 @@ from tokenpace.cluster.kinds import (
     Kind,
     Object,
 )
+from tokenpace.cluster.lease import LEASE_NAME, SERVES_LABEL, Serves
 from tokenpace.cluster.mirror import Key, Mirror
 from tokenpace.cluster.observed import has_ended, keep_pod, owner_of_pods, pod_owner, without_managed_fields
 from tokenpace.cluster.scale_target import ScaleTargets
@@ -25,6 +28,10 @@ from tokenpace.controller.speed_cards import keep_card
 
 _NOT_GIVEN = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 """How the API server refuses a kind that it does not know, or that our role leaves out."""
+
+_UNRENEWED_SECONDS = 60.0
+"""After this long without a renewal nobody serves a namespace any more. Its operator has stopped writing long before; a
+shorter time would take namespaces over because our own watch was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +84,16 @@ class Scope:
 class Mirrors:
     """One mirror for each kind of object that a decision rests on, in each watched namespace."""
 
-    def __init__(self, client: ApiClient, on_change: Callable[[], None], namespaces: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        on_change: Callable[[], None],
+        namespaces: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Describe what to copy; without namespaces, all of them."""
         self._by_name: dict[str, Mirror] = {}
+        self._clock = clock
 
         def scope(kind: Kind, **options: Any) -> Scope:
             found = {
@@ -98,6 +112,21 @@ class Mirrors:
             scope(kind, keep=keep_writers, **ours) for kind in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
         )
         self._pods = scope(PODS, keep=keep_pod, owner=pod_owner, **ours)
+        self._others: Mirror | None = None
+        if not namespaces:
+            own = f"{SERVES_LABEL}={Serves.NAMESPACE}"
+            (self._others,) = scope(LEASES, keep=self._keep_renewal, label_selector=own).parts
+
+    def _keep_renewal(self, lease: Object) -> Object:
+        """Keep who holds a Lease, and when that was heard by our own clock."""
+        holder = lease["spec"].get("holderIdentity")
+        return {"metadata": lease["metadata"], "holder": holder, "heard_at_seconds": self._clock()}
+
+    def served_by_another(self, namespace: str) -> bool:
+        """Tell whether a namespace has an operator of its own: one of the whole cluster leaves it to that."""
+        if self._others is None or (lease := self._others.objects.get((namespace, LEASE_NAME))) is None:
+            return False
+        return bool(lease["holder"]) and self._clock() - lease["heard_at_seconds"] < _UNRENEWED_SECONDS
 
     @property
     def by_name(self) -> Mapping[str, Mirror]:

@@ -11,15 +11,16 @@ from tokenpace.prometheus.settings import PrometheusSettings
 
 
 class LeaseSettings(BaseModel):
-    """Which Lease decides who may write. Its timing is fixed: see `tokenpace.cluster.lease`."""
+    """Which Lease decides who may write. Its name and its timing are fixed: see `tokenpace.cluster.lease`."""
 
     model_config = ConfigDict(frozen=True)
 
-    namespace: str = "default"
-    name: str = "tokenpace"
+    namespace: str = "kube-system"
+    """Where the Lease of an operator of the whole cluster is: the same for every installation, or two would act. The
+    Leases of an operator of some namespaces are there."""
     identity: str = Field(default_factory=lambda: f"{gethostname()}-{getpid()}")
-    """The chart gives the pod's name: stable over container restarts, so that a restarted operator takes its own lease
-    back. Elsewhere no two processes may share one."""
+    """The chart gives the pod's namespace and name: stable over container restarts, so that a restarted operator takes
+    its own lease back. Elsewhere no two processes may share one."""
 
 
 class Settings(BaseSettings):

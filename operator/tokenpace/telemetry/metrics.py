@@ -261,4 +261,10 @@ class OperatorMetrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.kubernetes_requests = Counter(
+            "tokenpace_kubernetes_requests",
+            "Answers of the API server, by what was asked in the words of its roles, and by HTTP status",
+            ("verb", "group", "resource", "code"),
+            registry=self.registry,
+        )
         self.leader = Gauge("tokenpace_leader", "1 while this operator may write", registry=self.registry)
