@@ -22,6 +22,8 @@ _HEADROOM = 1.08
 _HOURS = (60, 120, 300, 600, 1800, 3600)
 """Distances of the marks of a time axis, in seconds; the first that needs at most `_MARKS` is taken."""
 _MARKS = 6
+_LETTER = 0.012
+"""Share of a band that a letter of its name may need; a name without room is told where one points."""
 _TRIANGLE = "\N{BLACK UP-POINTING TRIANGLE}"
 SMALL_POINTS = 60
 """Of a sparkline: 200 of them are one page."""
@@ -145,7 +147,7 @@ def chart(
 def ribbon(points: Sequence[Point], shown: Window) -> Markup:
     """Return which variant served, as a band of its names over time."""
     names = list(dict.fromkeys(point.variant for point in points if point.variant is not None))
-    served = [run for run in _bands(points) if run[0] is not None]
+    served = _bands(points)
     told = ", ".join(f"{name} {_clock(since)} to {_clock(until)}" for name, since, until in served)
     bands, labels = [], []
     for name, since, until in served:
@@ -155,7 +157,7 @@ def ribbon(points: Sequence[Point], shown: Window) -> Markup:
         bands.append(
             element("rect", text, x=f"{100 * left:.2f}%", width=f"{100 * width:.2f}%", height="100%", class_=look)
         )
-        if width > 0.012 * len(str(name)):
+        if width > _LETTER * len(name):
             labels.append(element("text", name, x=f"{100 * left:.2f}%", dx=6, y=16, class_="tick", aria_hidden="true"))
     return element(
         "figure",
@@ -171,16 +173,18 @@ def ribbon(points: Sequence[Point], shown: Window) -> Markup:
     )
 
 
-def _bands(points: Sequence[Point]) -> list[tuple[str | None, float, float]]:
-    """Return each time in which one variant served: its name, since when, until when."""
-    bands: list[tuple[str | None, float, float]] = []
+def _bands(points: Sequence[Point]) -> list[tuple[str, float, float]]:
+    """Return each time in which one variant served, up to the first point that says otherwise: its name, its ends."""
+    bands: list[tuple[str, float, float]] = []
+    before: Point | None = None
     for point in points:
-        if bands and bands[-1][0] == point.variant and point.at_seconds - bands[-1][2] <= _GAP_SECONDS:
+        joined = before is not None and point.at_seconds - before.at_seconds <= _GAP_SECONDS
+        served = before.variant if before is not None and joined else None
+        if served is not None:
             bands[-1] = (*bands[-1][:2], point.at_seconds)
-            continue
-        if bands and point.at_seconds - bands[-1][2] <= _GAP_SECONDS:
-            bands[-1] = (*bands[-1][:2], point.at_seconds)
-        bands.append((point.variant, point.at_seconds, point.at_seconds))
+        if point.variant is not None and point.variant != served:
+            bands.append((point.variant, point.at_seconds, point.at_seconds))
+        before = point
     return bands
 
 

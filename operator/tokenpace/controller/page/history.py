@@ -75,7 +75,8 @@ class Past:
 
     def _point(self, place: int) -> Point:
         at_seconds, *values = self._numbers[place * _WIDTH : (place + 1) * _WIDTH]
-        return Point(at_seconds, *(None if isnan(one) else one for one in values), variant=self._variants[place])
+        demand, served, capacity, stream, replicas, ready = (None if isnan(one) else one for one in values)
+        return Point(at_seconds, demand, served, capacity, stream, replicas, ready, self._variants[place])
 
     @property
     def decisions(self) -> tuple[PastDecision, ...]:
