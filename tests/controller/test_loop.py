@@ -1,5 +1,6 @@
 """One tick: what it does to the cluster, and that nothing that fails for one resource touches another."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,6 +122,48 @@ async def test_a_tick_that_takes_long_is_a_sign_of_life_with_every_resource(oper
     operator.fake.after = slow
     await operator.ticks()
     assert operator.loop.last_pass_monotonic_seconds > moments[0]
+
+
+async def test_work_that_outlasts_a_tick_leaves_its_metrics_as_they_were_and_is_shown_when_it_ends(
+    operator: Operator, resource: Any
+) -> None:
+    def desired() -> float | None:
+        labels = {"namespace": "shop", "name": "chat", "variant": "q8"}
+        return operator.metrics.registry.get_sample_value("tokenpace_desired_replicas", labels)
+
+    answered = asyncio.Event()
+
+    async def hang(_: str) -> None:
+        await answered.wait()
+
+    declare(operator.fake, resource)
+    await operator.ticks(2)
+    operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["spec"]["scaling"] = {"minReplicas": 3}
+    operator.loop._settings = operator.loop._settings.model_copy(update={"tick_seconds": 0.01})
+    operator.fake.before = hang
+    await operator.ticks(2)
+    assert (desired(), operator.replicas()) == (1, 1)
+    answered.set()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "work on uid-of-chat"))
+    await operator.ticks()
+    assert desired() == 3
+
+
+async def test_a_resource_that_is_gone_or_cannot_be_served_has_no_metrics(operator: Operator, resource: Any) -> None:
+    def names() -> set[str]:
+        families = operator.metrics.registry.collect()
+        return {sample.labels["name"] for family in families for sample in family.samples if "name" in sample.labels}
+
+    for name in ("stays", "goes", "breaks"):
+        declare(operator.fake, resource, name)
+    await operator.ticks()
+    assert names() == {"stays", "goes", "breaks"}
+    del operator.fake.objects[LLM_DEPLOYMENTS, "shop", "goes"]
+    operator.fake.objects[LLM_DEPLOYMENTS, "shop", "breaks"]["spec"]["slo"] = {}
+    operator.fake.objects[LLM_DEPLOYMENTS, "shop", "breaks"]["spec"]["variants"] = []
+    await operator.ticks()
+    assert names() == {"stays"}
 
 
 async def test_writes_that_are_refused_do_not_make_the_loop_tick_faster(operator: Operator, resource: Any) -> None:

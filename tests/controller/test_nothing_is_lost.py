@@ -187,6 +187,9 @@ class Operators(RuleBasedStateMachine):
 
     @rule(ticks=st.sampled_from([1, 3, 12]), which=st.sampled_from([0, 1]))
     def wait(self, ticks: int, which: int = 0) -> None:
+        standing_by = self.operators[1 - which].loop
+        standing_by._memories.clear()  # as the loop does while it may not write
+        standing_by._disputes.clear()
         for _ in range(ticks):
             self.tick(which)
             self.pass_time()

@@ -12,7 +12,7 @@ class ConditionType(StrEnum):
     """What is said about an LLMDeployment, most important first."""
 
     READY = "Ready"
-    """An allowed variant serves with at least `scaling.minReplicas` replicas, whatever the SLO."""
+    """An allowed variant serves with at least `scaling.minReplicas` replicas, or the model sleeps; whatever the SLO."""
     METRICS_AVAILABLE = "MetricsAvailable"
     """Prometheus answers, and knows every pod that serves."""
     SLO_MET = "SLOMet"

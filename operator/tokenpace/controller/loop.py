@@ -96,7 +96,7 @@ class Loop:
         self._predictions = Predictions()
         self._wanted = asyncio.Event()
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
-        self._under_way = SideBySide()
+        self._under_way = SideBySide[Decided]()
         self._acted = False
         self._decisions: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {}
         """By resource, the last decision: logged when it changes, not at every tick."""
@@ -180,9 +180,10 @@ class Loop:
             for resource, one in found
             if (uid := resource["metadata"]["uid"]) not in self._under_way
         }
-        decided = await self._under_way.run(works, within_seconds=self._settings.tick_seconds)
-        self._metrics.fleet.replace(decided)
+        await self._under_way.run(works, within_seconds=self._settings.tick_seconds)
         uids = {resource["metadata"]["uid"] for resource in resources}
+        self._under_way.forget_all_but(uids)
+        self._metrics.fleet.replace(self._under_way.results)
         for remembered in (self._memories, self._disputes, self._unreadable_since, self._decisions, self._failures):
             _keep_only(remembered, uids)
         self._canaries.forget_all_but(uids)

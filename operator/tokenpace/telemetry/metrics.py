@@ -146,7 +146,7 @@ class FleetCollector(Collector):
         self._decided: tuple[Decided, ...] = ()
 
     def replace(self, decided: Iterable[Decided]) -> None:
-        """Forget the plans of the previous tick and show these."""
+        """Forget the plans that were shown and show these."""
         self._decided = tuple(decided)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
