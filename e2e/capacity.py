@@ -3,8 +3,8 @@
 Each run first drives one replica into saturation, where clients are served all that it can do, and then offers exactly
 the capacity that the operator had reported before, where clients must get what is promised.
 
-With ``--from-card FILE`` the operator starts from that speed card, and the first line is what it predicts from it
-before any load.
+With ``--from-card FILE`` the operator starts from that speed card, measured in a pod of this variant's size
+(``python -u -m e2e.bench --cpu 120m``), and the first line is what it predicts from it before any load.
 """
 
 import argparse
@@ -56,17 +56,30 @@ class Run:
 def measure(resource: LLMDeployment, recorded: Recording, number: int) -> Run:
     """Saturate the one replica, let its queue drain, and offer its capacity."""
     capacity, predicted = recorded.capacity_of_a_replica(), saturated_tokens_per_second(resource)
-    begun_at, crowd = offered(resource, f"crowd-{number}", SATURATION * capacity, SATURATED_SECONDS)
-    filled_at, ended_at = (begun_at + timedelta(seconds=seconds) for seconds in (FILLING_SECONDS, SATURATED_SECONDS))
-    full = served_when_full([crowd], filled_at, ended_at)
+    full = served_by_a_full_replica(resource, f"crowd-{number}", SATURATION * capacity)
     begun_at, steady = offered(resource, f"steady-{number}", capacity, STEADY_SECONDS)
     slo = manifest("chat")["spec"]["slo"]
     return Run(
         capacity=capacity,
         saturated=predicted,
-        served_saturated=statistics.fmean(full),
+        served_saturated=full,
         at_capacity=ClientsView.of([steady], slo, begun_at, datetime.now(UTC)),
     )
+
+
+def served_by_a_full_replica(resource: LLMDeployment, name: str, tokens_per_second: float) -> float:
+    """Offer more than a replica can do; return the tokens/s that clients were served while every slot was taken."""
+    begun_at, crowd = offered(resource, name, tokens_per_second, SATURATED_SECONDS)
+    filled_at, ended_at = (begun_at + timedelta(seconds=seconds) for seconds in (FILLING_SECONDS, SATURATED_SECONDS))
+    return statistics.fmean(served_when_full([crowd], filled_at, ended_at))
+
+
+def apply_with_card(resource: LLMDeployment, variant: str, card: Manifest) -> None:
+    """Apply a card, and the resource with one replica of a variant that is planned from it."""
+    wanted = manifest(resource.name, variants=(variant,), scaling={"mode": "Manual"})
+    wanted["spec"]["variants"][0]["speedCardRef"] = {"name": card["metadata"]["name"]}
+    resource.kubectl.apply(card, wanted)
+    resource.until_condition("Ready", "True", seconds=START_SECONDS)
 
 
 def predicted_from_card(resource: LLMDeployment, card: LLMSpeedCard) -> tuple[float, float]:
@@ -121,17 +134,16 @@ def main() -> None:
     console = Console(width=110)
     with laboratory("capacity") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
-        file, from_card = SERVINGS[flags.serving], None
-        wanted = manifest("chat", file=file, variants=(flags.variant,), scaling={"mode": "Manual"})
+        from_card: tuple[float, float] | None = None
         if flags.from_card is not None:
             card: Manifest = yaml.safe_load(flags.from_card.read_text(encoding="utf-8"))
-            wanted["spec"]["variants"][0]["speedCardRef"] = {"name": card["metadata"]["name"]}
-            resource.kubectl.apply(card)
-        resource.kubectl.apply(wanted)
-        resource.until_condition("Ready", "True", seconds=START_SECONDS)
-        if flags.from_card is not None:
+            apply_with_card(resource, flags.variant, card)
             from_card = predicted_from_card(resource, LLMSpeedCard.model_validate(card))
             console.print(f"predicted before any load: {from_card[0]:.2f} tokens/s, {from_card[1]:.2f} when full")
+        else:
+            file = SERVINGS[flags.serving]
+            resource.kubectl.apply(manifest("chat", file=file, variants=(flags.variant,), scaling={"mode": "Manual"}))
+            resource.until_condition("Ready", "True", seconds=START_SECONDS)
         runs: list[Run] = []
         with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:
             offered(resource, "first", 8, 30)

@@ -256,7 +256,7 @@ def print_leaderboard(
             cards = cards_in_files(file)
         else:
             found = asyncio.run(look_up_all(namespace, everywhere=everywhere, kind=SPEED_CARDS))
-            cards = [named_card(one, f"{one['metadata']['namespace']}/{one['metadata']['name']}") for one in found]
+            cards = [named_card(one, "cluster", with_namespace=everywhere) for one in found]
         compared = board(cards, asked)
     except (OSError, BoardError, LookupFailedError) as error:
         typer.echo(f"tokenpace leaderboard: {error}", err=True)

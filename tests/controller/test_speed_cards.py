@@ -10,6 +10,7 @@ from tests.api.test_speed_card import CARDS
 from tests.controller.operator_in_memory import Operator, declare
 
 from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.cluster.client import ApiClient, ApiError
 from tokenpace.cluster.kinds import LLM_DEPLOYMENTS, SPEED_CARDS
 from tokenpace.controller.mirrors import Mirrors
@@ -33,7 +34,7 @@ def spec_of(resource: Any, **variant: Any) -> LLMDeploymentSpec:
 
 def valued(resource: Any, stored: dict[str, Any], **variant: Any) -> LLMDeploymentSpec:
     spec = spec_of(resource, **variant)
-    return with_cards(spec, cards_of(spec, "shop", {("shop", "fast"): keep_card(stored)}))
+    return with_cards(spec, cards_of(spec, "shop", {("shop", "fast"): keep_card(stored)}), LLMDeploymentStatus())
 
 
 def test_quality_and_cost_are_those_of_the_card(resource: Any) -> None:
@@ -114,6 +115,19 @@ async def test_a_card_that_is_not_there_is_told_and_the_variant_serves(operator:
     assert (told["status"], told["reason"]) == ("False", "SpeedCardNotFound")
     assert "kubectl get speedcards -n shop" in told["message"]
     assert operator.replicas() == 1
+
+
+async def test_a_floor_stays_shut_when_a_card_is_deleted(operator: Operator, resource: Any) -> None:
+    """Without its card the variant would count as 100."""
+    body = declare(operator.fake, resource)
+    body["spec"]["variants"][0]["speedCardRef"] = {"name": "fast"}
+    operator.fake.objects[SPEED_CARDS, "shop", "fast"] = card()
+    await operator.ticks()
+    del operator.fake.objects[SPEED_CARDS, "shop", "fast"]
+    await operator.ticks(2)
+    (status,) = operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["status"]["variants"]
+    assert status["quality"] == "99.1"
+    assert operator.condition("SpeedCardsAccurate")["reason"] == "SpeedCardNotFound"
 
 
 async def test_a_card_that_another_version_wrote_is_told_with_the_field(operator: Operator, resource: Any) -> None:

@@ -85,7 +85,7 @@ def test_what_a_card_says_cannot_become_part_of_the_page(folder: Path) -> None:
 
 def test_a_card_that_cannot_be_read_is_told_with_file_and_field(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump({**WHOLE, "spec": {**WHOLE["spec"], "fit": {}}}))
-    assert "bad.yaml: spec.fit.step: " in run("-f", str(tmp_path), code=1)
+    assert "bad.yaml: smollm2-q8: spec.fit.step: " in run("-f", str(tmp_path), code=1)
 
 
 @pytest.mark.parametrize("text", ["a: [", "\x00"])
@@ -107,4 +107,5 @@ def test_the_cluster_is_asked_where_no_file_is_named(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("tokenpace.cli.look_up_all", found)
     assert "q8" in run("-n", "shop")
-    assert asked == [("shop", False, SPEED_CARDS)]
+    assert "shop/q8" in run("-A")
+    assert asked == [("shop", False, SPEED_CARDS), (None, True, SPEED_CARDS)]

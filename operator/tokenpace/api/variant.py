@@ -241,7 +241,8 @@ class Variant(ApiModel):
     speed_card_ref: SpeedCardRef | None = Field(
         default=None,
         description="What `tokenpace bench` measured of it: planning starts from that instead of `expected`, which "
-        "stays in use where there is no such card, or where it is of another model, engine or quantization.",
+        "stays in use where there is no such card, or where it is of another model, engine, quantization or size of "
+        "pod.",
     )
     min_replicas: Replicas = Field(default=0, description="Fewest replicas of this variant.")
     max_replicas: Replicas = Field(

@@ -209,7 +209,7 @@ class Loop:
         try:
             declared = parse_spec(resource)
             cards = cards_of(declared, resource["metadata"]["namespace"], self.mirrors.speed_cards.objects)
-            declared = with_cards(declared, cards)
+            declared = with_cards(declared, cards, status)
             launched = pins_of(self.mirrors.holdings(resource).deployments)
             spec = in_force(runnable_spec(declared, launched), self._wall_clock())
         except Exception as error:  # noqa: BLE001 (whatever it is, it is told on this resource and the others go on)

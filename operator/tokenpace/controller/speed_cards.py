@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from pydantic import ValidationError
 
@@ -9,6 +10,7 @@ from tokenpace.api.names import SPEED_CARD_KIND
 from tokenpace.api.reasons import SpeedCardReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.speed_card import LLMSpeedCardSpec
+from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.api.variant import Variant
 from tokenpace.cluster.comparison import same_amount
 from tokenpace.cluster.kinds import Object
@@ -60,11 +62,20 @@ def cards_of(spec: LLMDeploymentSpec, namespace: str, objects: Mapping[Key, Obje
     return SpeedCards(used, tuple(problems))
 
 
-def with_cards(spec: LLMDeploymentSpec, cards: SpeedCards) -> LLMDeploymentSpec:
-    """Return the spec with quality and cost of the cards, where a variant declares none of its own."""
-    if not cards.used:
+def with_cards(spec: LLMDeploymentSpec, cards: SpeedCards, status: LLMDeploymentStatus) -> LLMDeploymentSpec:
+    """Return the spec with quality and cost of the cards, where a variant declares none of its own.
+
+    Where a card is gone, quality stays what it was: a floor must not open because somebody deleted an object.
+    """
+    if all(variant.speed_card_ref is None for variant in spec.variants):
         return spec
-    variants = tuple(_with_card(variant, cards.used.get(variant.name)) for variant in spec.variants)
+    reported = {variant.name: variant.quality for variant in status.variants}
+    variants = tuple(
+        _with_card(variant, cards.used.get(variant.name), reported.get(variant.name))
+        if variant.speed_card_ref is not None
+        else variant
+        for variant in spec.variants
+    )
     return spec.model_copy(update={"variants": variants})
 
 
@@ -135,13 +146,14 @@ def _other_compute(card: LLMSpeedCardSpec, variant: Variant) -> str | None:
     return None
 
 
-def _with_card(variant: Variant, card: LLMSpeedCardSpec | None) -> Variant:
-    if card is None:
-        return variant
-    quality, cost = variant.declared_quality, variant.hourly_cost
+def _with_card(variant: Variant, card: LLMSpeedCardSpec | None, reported_quality: Decimal | None) -> Variant:
+    measured = card.quality.percent if card is not None and card.quality is not None else None
+    cost = card.cost.hourly if card is not None and card.cost is not None else None
+    known = measured if card is not None else reported_quality
+    quality = known if variant.declared_quality is None else variant.declared_quality
     return variant.model_copy(
         update={
-            "declared_quality": card.quality.percent if quality is None and card.quality else quality,
-            "hourly_cost": card.cost.hourly if cost is None and card.cost else cost,
+            "declared_quality": quality,
+            "hourly_cost": cost if variant.hourly_cost is None else variant.hourly_cost,
         }
     )

@@ -179,7 +179,7 @@ def _chosen(cards: Sequence[NamedCard], asked: Question) -> list[NamedCard]:
             )
     twice = [name for name, count in Counter(one.name for one in chosen).items() if count > 1]
     if twice:
-        raise BoardError(f"several cards are called {', '.join(twice)}: rename them, or show one namespace at a time")
+        raise BoardError(f"several cards are called {', '.join(twice)}: rename them")
     return chosen
 
 

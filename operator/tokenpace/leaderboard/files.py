@@ -24,19 +24,22 @@ def cards_in_files(paths: Iterable[Path]) -> list[NamedCard]:
     return [card for path in paths for file in _files(path) for card in _cards(file)]
 
 
-def named_card(resource: Mapping[str, Any], where: str) -> NamedCard:
-    """Return the card in an object.
+def named_card(resource: Mapping[str, Any], where: str, *, with_namespace: bool = False) -> NamedCard:
+    """Return the card in an object, called as the object, within its namespace or beside those of others.
 
     Raises:
-        BoardError: it cannot be read.
+        BoardError: it cannot be read; the message begins with ``where``.
     """
     try:
-        return NamedCard(str(resource["metadata"]["name"]), LLMSpeedCardSpec.model_validate(resource.get("spec", {})))
+        metadata = resource["metadata"]
+        name = f"{metadata['namespace']}/{metadata['name']}" if with_namespace else str(metadata["name"])
     except (KeyError, TypeError) as error:
         raise BoardError(f"{where}: a card has no metadata.name") from error
+    try:
+        return NamedCard(name, LLMSpeedCardSpec.model_validate(resource.get("spec", {})))
     except ValidationError as error:
         found = (f"{'.'.join(map(str, ('spec', *one['loc'])))}: {one['msg']}" for one in error.errors())
-        raise BoardError(f"{where}: {'; '.join(found)}") from error
+        raise BoardError(f"{where}: {name}: {'; '.join(found)}") from error
 
 
 def _files(path: Path) -> list[Path]:

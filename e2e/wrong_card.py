@@ -1,0 +1,82 @@
+"""What is learned within ten minutes from a speed card that is wrong by two: `python -m e2e.wrong_card q8 CARD`.
+
+CARD is taken to be right, and was measured in a pod of this variant's size: `python -u -m e2e.bench --cpu 120m`. One
+replica starts from it with every cost halved, then, anew, doubled. It gets 60 % of what CARD says that it can do for
+ten minutes; then it is driven into saturation, where clients are served all that it can do.
+"""
+
+import argparse
+import copy
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from e2e.capacity import (
+    SATURATION,
+    apply_with_card,
+    offered,
+    predicted_from_card,
+    saturated_tokens_per_second,
+    served_by_a_full_replica,
+)
+from e2e.installation import laboratory
+from e2e.kubectl import Manifest
+from e2e.llmdeployment import SLOTS, LLMDeployment
+from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS
+from tokenpace.api.speed_card import LLMSpeedCard
+from tokenpace.planning.balance import Shape, pod_load
+from tokenpace.planning.prior import fitted_belief
+
+FACTORS = (0.5, 2.0)
+LOAD = 0.6
+LEARNING_SECONDS = 600
+
+
+def scaled(card: Manifest, factor: float) -> Manifest:
+    """Return the card with every cost so many times as high."""
+    changed = copy.deepcopy(card)
+    for cost in ("step", "generatedToken", "promptToken"):
+        fitted = changed["spec"]["fit"][cost]
+        fitted["nanoseconds"] = max(1, round(fitted["nanoseconds"] * factor))
+    return changed
+
+
+def learned(variant: str, card: Manifest, factor: float) -> tuple[float, float, float]:
+    """Return what a full replica was predicted to do before the load and after it, and what clients got of one then."""
+    full = pod_load(
+        fitted_belief(LLMSpeedCard.model_validate(card).spec).costs,
+        Shape(PROMPT_TOKENS, GENERATED_TOKENS),
+        SLOTS,
+        SLOTS,
+    )
+    wrong = scaled(card, factor)
+    with laboratory("wrong-card") as (namespace, _):
+        resource = LLMDeployment(namespace, "chat")
+        apply_with_card(resource, variant, wrong)
+        _, before = predicted_from_card(resource, LLMSpeedCard.model_validate(wrong))
+        offered(resource, "steady", LOAD * full.tokens_per_second, LEARNING_SECONDS)
+        after = saturated_tokens_per_second(resource)
+        served = served_by_a_full_replica(resource, "crowd", SATURATION * full.tokens_per_second)
+    return before, after, served
+
+
+def main() -> None:
+    """Try both ways of being wrong and print what became of them."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.wrong_card", description=__doc__)
+    parser.add_argument("variant", help="of the demo's manifest")
+    parser.add_argument("card", type=Path, help="file with the LLMSpeedCard of this variant")
+    flags = parser.parse_args()
+    card: Manifest = yaml.safe_load(flags.card.read_text(encoding="utf-8"))
+    shown = Table(
+        "costs", "predicted before", "after ten minutes", "served", "after / served", title="full replica, tok/s"
+    )
+    for factor in FACTORS:
+        before, after, served = learned(flags.variant, card, factor)
+        shown.add_row(f"{factor:g} times", f"{before:.2f}", f"{after:.2f}", f"{served:.2f}", f"{after / served:.2f}")
+    Console(width=110).print(shown)
+
+
+if __name__ == "__main__":
+    main()
