@@ -131,8 +131,9 @@ def test_a_former_result_becomes_a_card_beside_its_reference(tmp_path: Path) -> 
 
 
 def test_a_result_survives_being_written_and_read(tmp_path: Path) -> None:
-    (written := tmp_path / "one.json").write_text(a_result().model_dump_json())
-    assert read(written) == a_result()
+    result = a_result(quality=a_quality(-1.0, -1e-5, texts=("two\u2028lines", "# no comment")))
+    (written := tmp_path / "one.json").write_text(result.model_dump_json(), encoding="utf-8")
+    assert read(written) == result
 
 
 def test_a_file_that_is_no_result_is_an_error(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import ValidationError
 
 from tokenpace.bench.arrivals import Poisson, Recorded, Schedule
@@ -23,6 +22,8 @@ from tokenpace.bench.stream import ENDPOINTS
 from tokenpace.bench.sweep import declared, sweep
 from tokenpace.traces import TraceError, read_trace
 
+COMMENT: Final = "#"
+"""Begins the lines of a log that say how it goes. No line of JSON begins so."""
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -108,9 +109,10 @@ def read(path: Path) -> Result:
         BenchError: it is none.
         OSError: it cannot be read.
     """
+    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: an answer may hold a U+2028
     try:
-        return Result.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError) as error:
+        return Result.model_validate_json("\n".join(line for line in lines if not line.startswith(COMMENT)))
+    except ValidationError as error:
         raise BenchError(f"{path}: is no result of tokenpace bench: {error}") from error
 
 
