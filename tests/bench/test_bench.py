@@ -95,6 +95,19 @@ async def test_nobody_there_is_an_error_that_names_the_option() -> None:
         await benched("http://127.0.0.1:9")
 
 
+async def test_a_recording_says_when_and_how_long(serve: Serve, tmp_path: Path) -> None:
+    (trace := tmp_path / "mine.csv").write_text("timestamp,prompt,generated\n0,4,3\n1,8,5\n3,12,7\n")
+    result = await benched(await serve(generated), trace=trace)
+    assert (result.workload.trace, result.workload.generated_tokens) == ("mine.csv", 5)
+    assert result.points[0].failed == 0
+
+
+async def test_a_recording_that_cannot_be_read_names_the_option(tmp_path: Path) -> None:
+    (trace := tmp_path / "mine.csv").write_text("when,what\n")
+    with pytest.raises(BenchError, match="--trace"):
+        await benched("http://127.0.0.1:9", trace=trace)
+
+
 async def test_a_sweep_of_a_server_with_two_seats_finds_that_it_is_full(serve: Serve) -> None:
     seats = asyncio.Semaphore(2)
 

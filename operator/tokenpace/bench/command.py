@@ -49,8 +49,6 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         load = Load(
             endpoint=endpoint(server.model),
             schedule=schedule,
-            prompt_tokens=options.prompt_tokens,
-            generated_tokens=options.generated_tokens,
             seed=options.seed,
             completions=options.completions,
             lone_requests=options.lone,
@@ -75,7 +73,7 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         quantization=options.quantization,
         image=options.image,
         machine=_machine(options),
-        workload=_workload(options),
+        workload=_workload(options, schedule),
         lone=lone,
         points=points,
         generation_tokens_per_second=most,
@@ -146,11 +144,11 @@ def _schedule(options: Options) -> Schedule:
     return Poisson(options.prompt_tokens, options.generated_tokens, options.spread)
 
 
-def _workload(options: Options) -> Workload:
+def _workload(options: Options, schedule: Schedule) -> Workload:
     return Workload(
         api=options.api,
-        prompt_tokens=options.prompt_tokens,
-        generated_tokens=options.generated_tokens,
+        prompt_tokens=schedule.prompt_tokens,
+        generated_tokens=schedule.generated_tokens,
         spread=options.spread,
         trace=None if options.trace is None else options.trace.name,
         seed=options.seed,
