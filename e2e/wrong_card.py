@@ -24,9 +24,9 @@ from e2e.capacity import (
 from e2e.installation import laboratory
 from e2e.kubectl import Manifest
 from e2e.llmdeployment import SLOTS, LLMDeployment
-from e2e.load_pod import GENERATED_TOKENS, PROMPT_TOKENS
+from e2e.load_pod import SHAPE
 from tokenpace.api.speed_card import LLMSpeedCard
-from tokenpace.planning.balance import Shape, pod_load
+from tokenpace.planning.balance import pod_load
 from tokenpace.planning.prior import fitted_belief
 
 FACTORS = (0.5, 2.0)
@@ -47,7 +47,7 @@ def learned(variant: str, card: Manifest, factor: float) -> tuple[float, float, 
     """Return what a full replica was predicted to do before the load and after it, and what clients got of one then."""
     full = pod_load(
         fitted_belief(LLMSpeedCard.model_validate(card).spec).costs,
-        Shape(PROMPT_TOKENS, GENERATED_TOKENS),
+        SHAPE,
         SLOTS,
         SLOTS,
     )
