@@ -13,7 +13,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
 LEVELS := not prometheus and not apiserver and not e2e
 
-.PHONY: help check test e2e demo soak replay lint unit coverage integration benchmark crd
+.PHONY: help check test e2e demo soak replay lint unit coverage integration benchmark crd engines
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -77,3 +77,6 @@ crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart, an
 	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml
 	cp crds/tokenpace.dev_llmdeployments.yaml charts/tokenpace/files/
 	$(RUN) tokenpace crd --reference > docs/reference.md
+
+engines: .venv/.synced ## Write docs/engines.md from the adapters
+	$(RUN) python -m tokenpace.engines.page > docs/engines.md

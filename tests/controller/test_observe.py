@@ -42,7 +42,7 @@ def seen(outcome: Outcome | None, sample: Sample | None = None) -> Pod:
         replicas={},
         hashes={},
         slots={},
-        engines=(),
+        dialects=(),
         canaries={"u": outcome} if outcome else {"another": PASSED},
         tick_seconds=10.0,
     )

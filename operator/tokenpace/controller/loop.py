@@ -13,7 +13,6 @@ import structlog
 from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
-from tokenpace.api.variant import EngineType
 from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
@@ -39,7 +38,7 @@ from tokenpace.planning.schedules import in_force
 from tokenpace.probing.outcome import Outcome as CanaryOutcome
 from tokenpace.probing.outcome import Unknown
 from tokenpace.prometheus.client import Prometheus
-from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.samples import Dialect, MetricsAnswer
 from tokenpace.telemetry.metrics import Decided, OperatorMetrics
 
 log = structlog.get_logger(__name__)
@@ -160,9 +159,9 @@ class Loop:
         ]
         found = [(resource, self._read(resource)) for resource in resources]
         readables = [one for _, one in found if isinstance(one, Readable)]
-        engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
+        dialects = frozenset(dialect for one in readables for dialect in _dialects_of(one.spec))
         with self._metrics.query_seconds.time():
-            answer = await self._prometheus.sample(engines)
+            answer = await self._prometheus.sample(dialects)
         self._note(answer.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
         works = {
@@ -278,11 +277,11 @@ class Loop:
         observation = observe(
             metadata["namespace"],
             holdings,
-            answer,
+            answer.of(_dialects_of(one.spec)),
             replicas=disputes.to_plan_on(sizes, now),
             hashes={**template_hashes(desired), **holdings.targets.template_hashes},
             slots=batch_limits(one.spec, desired),
-            engines=_engines_of(one.spec),
+            dialects=_dialects_of(one.spec),
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
         )
@@ -357,10 +356,9 @@ class Loop:
         self._failures[metadata["uid"]] = told
 
 
-def _engines_of(spec: LLMDeploymentSpec) -> frozenset[EngineType]:
-    return frozenset(
-        engine for variant in spec.variants if (engine := variant.engine.type if variant.engine else variant.metrics)
-    )
+def _dialects_of(spec: LLMDeploymentSpec) -> frozenset[Dialect]:
+    spoken = (variant.custom.metrics if variant.custom else variant.engine_type for variant in spec.variants)
+    return frozenset(one for one in spoken if one is not None)
 
 
 def _keep_only(remembered: MutableMapping[str, Any], uids: Collection[str]) -> None:

@@ -31,6 +31,7 @@ from tokenpace.planning.sight import Sight, look
 from tokenpace.planning.stock import shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
+from tokenpace.planning.unmeasured import filled_in
 
 
 def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now: float) -> tuple[Plan, Memory]:
@@ -47,6 +48,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
         returned memory at the same moment gives the same fleet.
     """
     moment = plausible_time(now)
+    observation = filled_in(observation, spec.traffic)
     sight = look(observation, (memory.at_seconds or 0.0) if moment is None else moment)
     is_new_moment = memory.at_seconds != sight.now
     memory = remember(memory, spec, sight)

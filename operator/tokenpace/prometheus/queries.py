@@ -1,4 +1,9 @@
-"""The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods."""
+"""The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods.
+
+Of servers whose users name the metrics it is a query for each role of a metric, whatever the number of names.
+"""
+
+from collections.abc import Collection, Mapping
 
 from tokenpace.engines.engine import Signal
 from tokenpace.prometheus.settings import PrometheusSettings
@@ -12,10 +17,13 @@ def window_query(signal: Signal, settings: PrometheusSettings) -> str:
 
     A range selector instead of a `rate()`: docs/decisions/0030.
     """
-    present = [f'{label}!=""' for label in (settings.namespace_label, settings.pod_label)]
-    required = {**signal.labels, **settings.extra_matchers}
-    equal = [f'{label}="{_escaped(value)}"' for label, value in required.items()]
-    return f"{signal.metric}{{{','.join([*present, *equal])}}}[{settings.window_seconds}s]"
+    return f"{signal.metric}{{{','.join(_matchers(signal.labels, settings))}}}[{settings.window_seconds}s]"
+
+
+def any_of_query(metrics: Collection[str], settings: PrometheusSettings) -> str:
+    """Return the same query for every series of any of these metrics, whose names are letters, digits, `_` and `:`."""
+    one_of = f'__name__=~"{"|".join(sorted(metrics))}"'
+    return f"{{{','.join([one_of, *_matchers({}, settings)])}}}[{settings.window_seconds}s]"
 
 
 def blank_query(settings: PrometheusSettings) -> str:
@@ -27,6 +35,12 @@ def blank_query(settings: PrometheusSettings) -> str:
         f"min_over_time({window_query(Signal(metric), settings)})" for metric in ("scrape_samples_scraped", "up")
     )
     return f"{samples} == 0 and {up} == 1"
+
+
+def _matchers(labels: Mapping[str, str], settings: PrometheusSettings) -> list[str]:
+    present = [f'{label}!=""' for label in (settings.namespace_label, settings.pod_label)]
+    required = {**labels, **settings.extra_matchers}
+    return [*present, *(f'{label}="{_escaped(value)}"' for label, value in required.items())]
 
 
 def _escaped(value: str) -> str:
