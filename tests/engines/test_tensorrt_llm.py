@@ -13,7 +13,7 @@ Start = Callable[..., Launch]
 Render = Callable[..., Any]
 
 TRTLLM: Final = {"type": "TensorRTLLM"}
-REPOSITORY: Final = {"huggingFace": {"repo": "nvidia/model-FP8", "revision": "0e9e39f"}}
+REPOSITORY: Final = {"huggingFace": {"repo": "nvidia/model-FP8"}}
 SERVER: Final = {"engine": TRTLLM, "source": REPOSITORY, "resources": {"limits": {"nvidia.com/gpu": 1}}}
 
 
@@ -32,7 +32,7 @@ def test_the_file_with_the_options_is_the_one_that_is_written(render: Render) ->
 def test_clients_see_the_served_name_and_the_declared_context(render: Render) -> None:
     pod = render(**SERVER, model={"servedName": "llama", "contextTokens": 8192})
     assert (pod.flag("--served_model_name"), pod.flag("--max_seq_len")) == ("llama", "8192")
-    assert (pod.flag("--revision"), pod.variable("HF_HUB_CACHE")) == ("0e9e39f", "/models")
+    assert pod.variable("HF_HUB_CACHE") == "/models"
 
 
 def test_pods_say_that_their_metrics_are_elsewhere(start: Start) -> None:
@@ -66,6 +66,11 @@ def test_a_model_is_spread_over_all_gpus_unless_the_user_spreads_it(
     ("variant", "field", "cure"),
     [
         ({"source": {}}, "source", "name one place"),
+        (
+            {"source": {"huggingFace": {"repo": "a/b", "revision": "0e9e39f"}}},
+            "source.huggingFace.revision",
+            "own flag",
+        ),
         ({"quantization": "q4_0"}, "quantization", ", ".join(QUANTIZATIONS)),
         ({"resources": {"limits": {"amd.com/gpu": 1}}}, "engine.image", "is missing"),
         (

@@ -4,12 +4,11 @@ Flags and metrics: docs/parameters.md, docs/metrics.md and src/metrics of github
 2026.3. Neither the server nor its images were ever run by us; `benchmarks/libraries.py` runs the library below it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
-from tokenpace.api.model_source import HuggingFaceSource
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 from tokenpace.engines.arguments import (
@@ -26,7 +25,7 @@ from tokenpace.engines.draining import drain_script
 from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
-from tokenpace.engines.weights import Weights, declared_place, directory_problems, mounted_weights
+from tokenpace.engines.weights import Weights, directory_problems, mounted_weights, revision_problems
 from tokenpace.engines.window import Window, increase
 from tokenpace.planning.observation import Reading, Unmeasured
 
@@ -126,6 +125,10 @@ _DESCRIPTION: Final = Description(
             "would not be one API to them."
         ),
         "A `revision` cannot be asked for: it downloads the main branch.",
+        (
+            "On GPUs its user must be in the group of `/dev/dri`, which is the node's own: name its number in "
+            "`podTemplate.spec.securityContext.supplementalGroups`."
+        ),
     ),
 )
 
@@ -158,7 +161,7 @@ class OpenVINO:
         advice = "Leave it out for weights that were converted before"
         return (
             *directory_problems(spec, variant, "OpenVINO Model Server"),
-            *_revision_problems(spec, variant),
+            *revision_problems(spec, variant, "OpenVINO Model Server downloads the main branch"),
             *quantization_problems(variant, field, "OpenVINO Model Server", QUANTIZATIONS, advice),
             *image_problems(variant, field, IMAGES),
             *owned_flag_problems(variant, field, OWNED_FLAGS),
@@ -222,10 +225,3 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
     if variant.expected.at_streams and not flag_values(given_arguments(variant), BATCH_FLAGS):
         args += ["--max_num_seqs", str(variant.expected.at_streams)]
     return args
-
-
-def _revision_problems(spec: LLMDeploymentSpec, variant: Variant) -> Iterator[FieldProblem]:
-    where, place = declared_place(spec, variant)
-    if isinstance(place, HuggingFaceSource) and place.revision is not None:
-        message = "has no meaning to OpenVINO Model Server, which downloads the main branch: leave it out"
-        yield FieldProblem(f"{where}.revision", message)

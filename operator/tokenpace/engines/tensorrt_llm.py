@@ -26,7 +26,13 @@ from tokenpace.engines.draining import drain_script
 from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
 from tokenpace.engines.hardware import Hardware, device_count, hardware
 from tokenpace.engines.pod import SCRATCH_DIRECTORY, EngineContainer, engine_pod_template, pod_template_problems
-from tokenpace.engines.weights import Weights, directory_problems, model_location, mounted_weights
+from tokenpace.engines.weights import (
+    Weights,
+    directory_problems,
+    model_location,
+    mounted_weights,
+    revision_problems,
+)
 from tokenpace.engines.window import Window, increase, ratio
 from tokenpace.planning.observation import Reading
 
@@ -98,7 +104,10 @@ _DESCRIPTION: Final = Description(
                         "without them there are no metrics. Options of your own go into `args` as flags"
                     ),
                 ),
-                ("the model", "a repository, or a directory with a checkpoint"),
+                (
+                    "the model",
+                    "a repository, or a directory with a checkpoint; `revision` is refused, its flag was renamed",
+                ),
                 ("`--served_model_name`, `--max_seq_len`", "`model.servedName`, `model.contextTokens`"),
                 ("`--max_batch_size`", "the batch limit, else its own"),
                 ("`--tp_size`", "the GPUs, unless your `args` spread the model"),
@@ -205,6 +214,9 @@ class TensorRTLLM:
         advice = "Leave it out: the checkpoint's own configuration names the method"
         return (
             *directory_problems(spec, variant, "TensorRT-LLM"),
+            *revision_problems(
+                spec, variant, "give your version's own flag in `engine.args`, `--revision` or `--hf_revision`"
+            ),
             *quantization_problems(variant, field, "TensorRT-LLM", QUANTIZATIONS, advice),
             *image_problems(variant, field, IMAGES),
             *_device_problems(variant, field),
@@ -271,7 +283,7 @@ class TensorRTLLM:
 
 
 def _args(launch: Launch, weights: Weights) -> list[str]:
-    variant, (model, revision) = launch.variant, model_location(launch, weights)
+    variant, (model, _) = launch.variant, model_location(launch, weights)
     args = [
         model,
         *("--host", "0.0.0.0", "--port", str(_PORT)),  # noqa: S104 - a pod has no other way to be reached
@@ -279,8 +291,6 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
         *("--max_seq_len", str(launch.spec.model.context_tokens)),
         *("--extra_llm_api_options", f"{SCRATCH_DIRECTORY}/options.yaml"),
     ]
-    if revision is not None:
-        args += ["--revision", revision]
     if streams := launched_streams(variant, BATCH_FLAGS):
         args += ["--max_batch_size", str(streams)]
     if device_count(variant) > 1 and not flag_values(given_arguments(variant), PARALLEL_FLAGS):
