@@ -113,6 +113,10 @@ def test_nothing_can_be_written_but_volumes(container: dict[str, Any]) -> None:
     assert any(one["name"] == "USER" for one in container["env"])
 
 
+def test_nobody_is_told_what_runs(container: dict[str, Any]) -> None:
+    assert {"name": "DO_NOT_TRACK", "value": "1"} in container["env"]
+
+
 def test_the_pod_gets_no_credentials_of_the_cluster(pod: dict[str, Any]) -> None:
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False

@@ -140,8 +140,13 @@ def _metadata_problems(metadata: Any, field: str) -> Iterator[FieldProblem]:
 def _main_container(launch: Launch, weights: Weights, container: EngineContainer) -> dict[str, Any]:
     engine = launch.variant.engine
     users = [variable.as_manifest() for variable in engine.env] if engine else []
-    places = [{"name": name, "value": value} for name, value in {"USER": USER_NAME, **CACHE_DIRECTORIES}.items()]
-    env = [*places, *weights.env, *container.env, *users]
+    common = {"USER": USER_NAME, "DO_NOT_TRACK": "1", **CACHE_DIRECTORIES}  # vLLM and TensorRT-LLM would report home
+    env = [
+        *({"name": name, "value": value} for name, value in common.items()),
+        *weights.env,
+        *container.env,
+        *users,
+    ]
     return {
         "name": ENGINE_CONTAINER,
         "image": launch.image,
