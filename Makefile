@@ -13,7 +13,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
 LEVELS := not prometheus and not browser and not apiserver and not e2e
 
-.PHONY: help check test e2e demo soak replay lint audit unit coverage integration benchmark crd
+.PHONY: help check test e2e demo soak replay lint audit unit coverage integration benchmark crd engines
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -84,3 +84,6 @@ crd: .venv/.synced ## Write the CRDs from the models, for crds/ and the chart, a
 	for plural in llmdeployments llmspeedcards; do $(RUN) tokenpace crd $$plural > crds/tokenpace.dev_$$plural.yaml; done
 	cp crds/*.yaml charts/tokenpace/files/
 	$(RUN) tokenpace crd --reference > docs/reference.md
+
+engines: .venv/.synced ## Write docs/engines.md from the adapters
+	$(RUN) python -m tokenpace.engines.page > docs/engines.md

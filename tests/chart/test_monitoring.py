@@ -10,6 +10,7 @@ import yaml
 from prometheus_client.metrics_core import Metric
 from tests.chart.rendering import CHART, EVERYTHING, ROOT, of_kind, only
 
+from tokenpace.engines.pod import METRICS_PATH_ANNOTATION
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.telemetry.metrics import OperatorMetrics
 
@@ -109,6 +110,16 @@ def test_the_prometheus_operator_scrapes_both_the_operator_and_every_inference_p
     ports = {port["name"] for port in only("Deployment")["spec"]["template"]["spec"]["containers"][0]["ports"]}
     assert operator["podMetricsEndpoints"][0]["port"] in ports
     assert [one["podMetricsEndpoints"][0]["interval"] for one in (operator, inference)] == ["10s", "10s"]
+
+
+@pytest.mark.apiserver
+def test_a_pod_may_say_where_its_metrics_are() -> None:
+    _, inference = (one["spec"] for one in of_kind("PodMonitor", EVERYTHING))
+    (endpoint,) = inference["podMetricsEndpoints"]
+    (relabeling,) = endpoint["relabelings"]
+    label = re.sub(r"\W", "_", METRICS_PATH_ANNOTATION)
+    assert relabeling["sourceLabels"] == [f"__meta_kubernetes_pod_annotation_{label}"]
+    assert relabeling["targetLabel"] == "__metrics_path__"
 
 
 @pytest.mark.apiserver

@@ -147,6 +147,16 @@ def test_a_pod_is_asked_at_its_own_address_for_the_name_that_clients_use(resourc
     )
 
 
+def test_a_server_of_the_users_own_is_asked_where_it_is_declared_to_be(resource: Any) -> None:
+    (variant,) = (one for one in resource["spec"]["variants"] if one["name"] == "q8")
+    metrics = {"generatedTokens": "tokens_total", "runningStreams": "streams"}
+    variant["engine"] = {"type": "Custom", "image": "acme/server:1.2.3"}
+    variant["custom"] = {"port": 9000, "completionsPath": "/openai/completions", "metrics": metrics}
+    question = asked(resource, pod())
+    assert question is not None
+    assert question.url + question.completions_path == "http://10.0.0.7:9000/openai/completions"
+
+
 def test_an_address_of_version_6_stands_in_brackets(resource: Any) -> None:
     question = asked(resource, pod(address="fd00::7"))
     assert question is not None

@@ -39,7 +39,7 @@ def observed(*, ready: bool = True, replicas: int = 3) -> Observation:
         replicas={name: size.replicas for name, size in holdings.sizes.items()},
         hashes={},
         slots={},
-        engines=(),
+        dialects=(),
         canaries={},
         tick_seconds=10.0,
         speed_cards={},

@@ -55,7 +55,15 @@ def test_what_it_prints_can_be_served_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("metric", "engine"),
-    [("vllm:num_requests_waiting", "VLLM"), ("tgi_queue_size", "TGI"), ("llamacpp:requests_deferred", "LlamaCpp")],
+    [
+        ("vllm:num_requests_waiting", "VLLM"),
+        ("sglang:num_queue_reqs", "SGLang"),
+        ("tgi_queue_size", "TGI"),
+        ('nv_trt_llm_request_metrics{request_type="waiting"}', "TensorRTLLM"),
+        ("trtllm_num_requests_waiting", "TensorRTLLM"),
+        ("ovms_current_graphs", "OpenVINO"),
+        ("llamacpp:requests_deferred", "LlamaCpp"),
+    ],
 )
 def test_the_inference_server_is_told_by_the_metric_that_was_asked_for(metric: str, engine: str) -> None:
     assert spec(query=f"sum({metric})")["variants"][0]["metrics"] == engine

@@ -35,7 +35,7 @@ def test_a_long_flag_may_be_spelled_with_underscores_but_not_its_value(args: lis
         ({"nvidia.com/gpu": "8", "rdma/ib": 1}, Hardware.NVIDIA, 8),
         ({"nvidia.com/mig-3g.40gb": 1}, Hardware.NVIDIA, 1),
         ({"amd.com/gpu": 2}, Hardware.AMD, 2),
-        ({"gpu.intel.com/xe": 1}, Hardware.OTHER, 0),
+        ({"gpu.intel.com/xe": 1}, Hardware.INTEL, 1),
         ({"amd.com/gpu": 1, "nvidia.com/gpu": 1}, Hardware.OTHER, 2),
         ({"nvidia.com/gpu": "1k"}, Hardware.NVIDIA, 0),
     ],

@@ -9,7 +9,7 @@ from kubernetes.client import ApiClient
 
 from tokenpace.api.resource import LLMDeployment
 from tokenpace.engines.engine import Launch
-from tokenpace.engines.registry import ADAPTERS, problems
+from tokenpace.engines.registry import adapter_of, problems
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
@@ -28,8 +28,9 @@ def test_every_variant_of_an_example_is_rendered_as_kubernetes_knows_pods(exampl
         source = variant.source or spec.model.source
         if variant.engine is None or source is None:
             continue
-        adapter = ADAPTERS[variant.engine.type]
+        adapter = adapter_of(variant)
         image = variant.engine.image or adapter.default_image(variant)
+        assert image is not None
         template = adapter.pod_template(Launch(spec=spec, variant=variant, source=source, image=image))
         known = client.deserialize(json.dumps(template), "V1PodTemplateSpec", "application/json")
         assert client.sanitize_for_serialization(known) == template  # type: ignore[no-untyped-call]

@@ -167,7 +167,7 @@ def test_a_retiring_variant_stays_while_nothing_is_seen() -> None:
 
 def test_where_no_variant_can_run_nothing_is_touched() -> None:
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm"}
-    variants = [{"name": "today", "engine": None, "scaleTargetRef": reference, "metrics": "SGLang"}]
+    variants = [{"name": "today", "engine": None, "scaleTargetRef": reference, "metrics": "VLLM", "maxReplicas": 0}]
     decided, _ = watch(declared(variants=variants), observation(replicas={"today": 3}, variants=("today",)))
     assert decided.fleet == {"today": 3}
     assert decided.slo_feasible.reason == SLOFeasibleReason.NO_VARIANT

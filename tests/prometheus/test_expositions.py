@@ -1,18 +1,12 @@
-"""What servers export, scraped over HTTP by a real Prometheus while it grows at known rates."""
+"""What is peculiar to one engine, scraped over HTTP by a real Prometheus; what holds for all is in test_contracts."""
 
 import asyncio
-import math
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pytest
+from tests.prometheus.growing_servers import EXPOSITIONS, Server, StartPrometheus, scraped
 
 from tokenpace.api.variant import EngineType
 from tokenpace.planning.observation import Idle, Live, Reading, Sample
@@ -22,7 +16,6 @@ from tokenpace.prometheus.settings import PrometheusSettings
 
 pytestmark = pytest.mark.prometheus
 
-EXPOSITIONS: Final = Path(__file__).parents[1] / "expositions"
 TGI: Final = (EXPOSITIONS / "tgi-3.3.6-router-v3.txt").read_text()
 TGI_LLAMA_CPP: Final = (EXPOSITIONS / "tgi-3.3.6-llamacpp-backend.txt").read_text()
 VLLM: Final = (EXPOSITIONS / "vllm-0.33.0-simulated.txt").read_text()
@@ -31,7 +24,6 @@ OLD_VLLM: Final = re.sub(
     "",
     VLLM.replace("inter_token_latency_seconds", "time_per_output_token_seconds"),
 )
-SAMPLE: Final = re.compile(r'([\w:]+)(\{(?:[^"}]|"[^"]*")*\})? (\S+)')
 
 SEEN_SECONDS: Final = 3.0
 """How long each server is watched before it is asked about."""
@@ -61,36 +53,6 @@ VLLM_RATES: Final = {
     "vllm:time_per_output_token_seconds_sum": 3.7,
 }
 VLLM_GAUGES: Final = {"vllm:num_requests_running": 4.0, "vllm:num_requests_waiting": 5.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """One pod: a recorded exposition whose counters grow at given rates, by metric, or by metric with labels."""
-
-    name: str
-    text: str
-    rates: Mapping[str, float] = field(default_factory=dict)
-    gauges: Mapping[str, float] = field(default_factory=dict)
-    silent_seconds: float = 0.0
-    """How long after the start it exports nothing."""
-    restart_seconds: float = math.inf
-    """When all counters begin again from zero."""
-
-    def exposition(self, since_start: float, at_milliseconds: int) -> str:
-        """Return the text with the time of its values, so that a slow scrape makes no other rate."""
-        if since_start < self.silent_seconds:
-            return ""
-        return "".join(self._line(line, since_start, at_milliseconds) for line in self.text.splitlines())
-
-    def _line(self, line: str, since_start: float, at_milliseconds: int) -> str:
-        found = SAMPLE.fullmatch(line)
-        if found is None:
-            return f"{line}\n"
-        metric, labels, recorded = found[1], found[2] or "", float(found[3])
-        rate = self.rates.get(metric + labels, self.rates.get(metric, 0.0))
-        restarted = since_start >= self.restart_seconds
-        grown = rate * (since_start - self.restart_seconds) if restarted else recorded + rate * since_start
-        return f"{metric}{labels} {self.gauges.get(metric, grown)!r} {at_milliseconds}\n"
 
 
 SERVERS: Final = (
@@ -125,41 +87,11 @@ SERVERS: Final = (
 )
 
 
-class _Handler(BaseHTTPRequestHandler):
-    started = time.time()
-
-    def do_GET(self) -> None:
-        now = time.time()
-        (server,) = (one for one in SERVERS if self.path == f"/{one.name}")
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.end_headers()
-        self.wfile.write(server.exposition(now - self.started, int(now * 1000)).encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def scraped_url(
-    tmp_path_factory: pytest.TempPathFactory, start_prometheus: Callable[[Path, str], AbstractContextManager[str]]
-) -> Iterator[str]:
-    """A real Prometheus that has scraped every one of `SERVERS` for `SEEN_SECONDS`."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
-        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        jobs = "".join(_job(server.name, http.server_port) for server in SERVERS)
-        configuration = f"global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}\nscrape_configs:\n{jobs}"
-        _Handler.started = time.time()
-        with start_prometheus(tmp_path_factory.mktemp("scraping"), configuration) as url:
-            yield url
-        http.shutdown()
-        thread.join()
-
-
-def _job(pod: str, port: int) -> str:
-    target = f"{{targets: ['127.0.0.1:{port}'], labels: {{namespace: team, pod: {pod}}}}}"
-    return f"- {{job_name: {pod}, metrics_path: /{pod}, static_configs: [{target}]}}\n"
+def scraped_url(tmp_path_factory: pytest.TempPathFactory, start_prometheus: StartPrometheus) -> Iterator[str]:
+    """A real Prometheus that scrapes every one of `SERVERS`."""
+    with scraped(SERVERS, start_prometheus, tmp_path_factory.mktemp("scraping"), "250ms") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

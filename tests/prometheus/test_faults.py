@@ -1,6 +1,7 @@
 """What a broken Prometheus, or something else at its address, makes of a tick: one sentence, and never an exception."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,13 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tokenpace.api.custom_server import DeclaredMetrics
 from tokenpace.api.variant import EngineType
-from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.planning.observation import Live
 from tokenpace.prometheus.client import Prometheus
 from tokenpace.prometheus.connection import MetricsError
-from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.samples import Dialect, MetricsAnswer
 from tokenpace.prometheus.settings import PrometheusSettings
 
 LLAMA_CPP = frozenset({EngineType.LLAMA_CPP})
@@ -124,7 +125,7 @@ def only_the_clock(reply: Reply) -> Reply:
     return lambda handler, query: healthy(handler, query) if query == "time()" else reply(handler, query)
 
 
-async def ask(url: str, engines: frozenset[EngineType] = LLAMA_CPP, **settings: Any) -> MetricsAnswer:
+async def ask(url: str, engines: frozenset[Dialect] = LLAMA_CPP, **settings: Any) -> MetricsAnswer:
     prometheus = Prometheus(PrometheusSettings(url=url, **settings))
     try:
         return await prometheus.sample(engines)
@@ -265,30 +266,38 @@ async def test_plain_http_where_tls_is_expected(fake: FakePrometheus) -> None:
     assert "offers no TLS that is trusted" in answer.problem
 
 
-async def test_one_engines_failure_does_not_touch_another(
-    fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llama_cpp = ADAPTERS[EngineType.LLAMA_CPP]
-    adapters = {EngineType.LLAMA_CPP: llama_cpp, EngineType.CUSTOM: _OtherEngine()}
-    monkeypatch.setattr("tokenpace.prometheus.client.ADAPTERS", adapters)
-    fake.reply = lambda handler, query: (status(500) if "other:tokens" in query else healthy)(handler, query)
-    answer = await ask(fake.url, frozenset(adapters))
-    assert answer.problems.keys() == {EngineType.CUSTOM}
+def declared_names(number: int = 0) -> DeclaredMetrics:
+    names = {"generatedTokens": f"acme{number}_tokens_total", "runningStreams": f"acme{number}_streams"}
+    return DeclaredMetrics.model_validate(names)
+
+
+async def test_one_engines_failure_does_not_touch_another(fake: FakePrometheus) -> None:
+    fake.reply = lambda handler, query: (status(500) if "acme0" in query else healthy)(handler, query)
+    answer = await ask(fake.url, frozenset({EngineType.LLAMA_CPP, declared_names()}))
+    assert answer.problems.keys() == {declared_names()}
     assert isinstance(answer.samples["team", "chat"], Live)
 
 
-class _OtherEngine:
-    """A stand-in for a second engine."""
-
-    silent_until_used = False
-
-    def __init__(self) -> None:
-        self.signals = {"tokens": Signal("other:tokens")}
+@pytest.mark.parametrize("resources", [1, 40])
+async def test_declared_names_cost_a_query_a_role_however_many_there_are(fake: FakePrometheus, resources: int) -> None:
+    await ask(fake.url, frozenset(declared_names(number) for number in range(resources)))
+    _clock, *windows = fake.requests
+    assert len(windows) == 2
 
 
-async def test_an_engine_that_cannot_be_read_yet_is_said(fake: FakePrometheus) -> None:
-    answer = await ask(fake.url, frozenset({EngineType.CUSTOM}))
-    assert answer.problem == "metrics of Custom are not supported yet"
+async def test_a_pod_is_read_by_the_names_of_its_own_resource(fake: FakePrometheus) -> None:
+    mine, others = declared_names(0), declared_names(1)
+
+    def named(handler: _Handler, query: str) -> None:
+        series = [one for name in re.findall(r"acme\d_\w+", query) for one in working_pod(__name__=name)]
+        found = result(query) if query == "time()" else [one for one in series if "acme0" in one["metric"]["__name__"]]
+        handler.send(json.dumps({"status": "success", "data": {"result": found}}).encode())
+
+    fake.reply = named
+    answer = await ask(fake.url, frozenset({mine, others}))
+    assert isinstance(answer.of({mine}).samples["team", "chat"], Live)
+    assert answer.of({others}).samples == {}
+    assert answer.samples == {}
 
 
 @pytest.mark.parametrize("broken", [status(500), data({"result": [[]]})])

@@ -153,7 +153,7 @@ BOTH = {"table": {}, "costs": {"stepSeconds": 1, "tokenSeconds": 1, "promptToken
         pytest.param({"kind": "LLMDeployment"}, "spec: Field required", id="no spec"),
         pytest.param(manifest(expected={}), "declare `streamTokensPerSecond`, or state `costs`", id="no speed"),
         pytest.param(manifest(expected={"streamTokensPerSecond": "40"}), "streamTokensPerSecond: ", id="a string"),
-        pytest.param(manifest(engine={"type": "SGLang"}), "spec.variants: none has a supported engine", id="engine"),
+        pytest.param(manifest(maxReplicas=0), "spec.variants: none has `maxReplicas` above 0", id="none in use"),
         pytest.param(manifest(quantization="q8"), "spec.variants[bf16].quantization: ", id="quantization"),
         pytest.param(with_truth(scrapeSecs=1), "truth.scrapeSecs: is unknown: correct its spelling", id="misspelt"),
         pytest.param(with_truth(scrapeSeconds=0), "truth.scrapeSeconds: Input should be greater than 0", id="zero"),

@@ -7,12 +7,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from tokenpace.api.custom_server import DeclaredMetrics
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.cluster.objects import desired_objects
 from tokenpace.controller.render import render
 from tokenpace.engines.engine import Signal
-from tokenpace.prometheus.queries import window_query
+from tokenpace.prometheus.queries import any_of_query, window_query
 from tokenpace.prometheus.settings import PrometheusSettings
 
 SELECTOR = re.compile(r'up\{namespace!="",pod!="",cluster="((?:[^"\\\n]|\\.)*)"\}\[60s\]')
@@ -26,6 +28,25 @@ def test_a_matcher_of_the_settings_cannot_end_its_string_in_promql(value: str) -
     assert found is not None
     unescaped = re.sub(r"\\(.)", lambda escape: {"n": "\n"}.get(escape[1], escape[1]), found[1])
     assert unescaped == value
+
+
+NAMES = re.compile(r'\{__name__=~"([a-zA-Z0-9_:|]+)",namespace!="",pod!=""\}\[60s\]')
+
+
+@given(names=st.lists(st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,40}", fullmatch=True), min_size=1, unique=True))
+def test_names_that_users_declare_are_asked_for_by_one_selector_and_as_they_are(names: list[str]) -> None:
+    found = NAMES.fullmatch(any_of_query(names, PrometheusSettings()))
+    assert found is not None
+    assert set(found[1].split("|")) == set(names)
+
+
+@given(text=st.text(min_size=1))
+def test_only_the_name_of_a_metric_gets_into_a_query(text: str) -> None:
+    try:
+        declared = DeclaredMetrics.model_validate({"generatedTokens": text, "runningStreams": "streams"})
+    except ValidationError:
+        return
+    assert NAMES.fullmatch(any_of_query([declared.generated_tokens], PrometheusSettings()))
 
 
 HOSTILE = "$(touch${IFS}/pwned);`id`'\"&&exit#"
@@ -69,7 +90,7 @@ def scripts_of(engine: str, text: str, file: str | None) -> list[str]:
     return scripts(list(desired_objects(resource, LLMDeploymentSpec.model_validate(resource["spec"]))))
 
 
-@pytest.mark.parametrize("engine", ["LlamaCpp", "TGI", "VLLM"])
+@pytest.mark.parametrize("engine", ["LlamaCpp", "TGI", "VLLM", "SGLang", "TensorRTLLM", "OpenVINO"])
 def test_nothing_that_is_declared_gets_into_a_shell_script(engine: str) -> None:
     file = "model.gguf" if engine == "LlamaCpp" else None
     tame = scripts_of(engine, "tame", file)

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from tokenpace.api.fields import ApiModel
 from tokenpace.api.scaling import Balancing, Mode, Scaling
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.api.variant import EngineType, Variant
-
-SUPPORTED_ENGINES = frozenset({EngineType.LLAMA_CPP, EngineType.TGI, EngineType.VLLM})
+from tokenpace.api.variant import Variant
 
 _RENDERED = {
     "source": "source",
@@ -35,13 +33,12 @@ class UnsupportedField:
 def runnable_variants(spec: LLMDeploymentSpec) -> tuple[Variant, ...]:
     """Return the variants that may run, best first.
 
-    Those are not taken out of use, have an engine that this version supports, and are at or above ``slo.minQuality`` or
-    chosen by name in Manual mode.
+    Those are not taken out of use, and are at or above ``slo.minQuality`` or chosen by name in Manual mode.
     """
     return tuple(
         variant
         for variant in _offered(spec)
-        if _is_runnable(variant) and (variant.quality >= spec.slo.min_quality or variant.name == spec.scaling.variant)
+        if variant.quality >= spec.slo.min_quality or variant.name == spec.scaling.variant
     )
 
 
@@ -69,15 +66,6 @@ def _offered(spec: LLMDeploymentSpec) -> list[Variant]:
     return [variant for variant in spec.ladder if variant.max_replicas > 0]
 
 
-def _is_runnable(variant: Variant) -> bool:
-    return _engine_type(variant) in SUPPORTED_ENGINES
-
-
-def _engine_type(variant: Variant) -> EngineType | None:
-    """Return the inference server that a variant is launched with or, of one that runs anyway, measured as."""
-    return variant.engine.type if variant.engine is not None else variant.metrics
-
-
 def _differs(part: ApiModel, field: str) -> bool:
     return bool(getattr(part, field) != type(part).model_fields[field].get_default(call_default_factory=True))
 
@@ -96,14 +84,12 @@ def _of_scaling(scaling: Scaling) -> Iterator[tuple[str, str]]:
 
 def _of_variants(spec: LLMDeploymentSpec) -> Iterator[tuple[str, str]]:
     for variant in _offered(spec):
-        path = f"spec.variants[{variant.name}]"
-        if not _is_runnable(variant):
-            legal = ", ".join(sorted(SUPPORTED_ENGINES))
-            field = "engine.type" if variant.engine is not None else "metrics"
-            yield f"{path}.{field}", f"this inference server is not supported yet; supported: {legal}."
         if variant.scale_target_ref is not None:
             yield from (
-                (f"{path}.{spelling}", "nothing is rendered of a workload that exists already; it is only scaled.")
+                (
+                    f"spec.variants[{variant.name}].{spelling}",
+                    "nothing is rendered of a workload that exists already; it is only scaled.",
+                )
                 for field, spelling in _RENDERED.items()
                 if _differs(variant, field)
             )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from tokenpace.api.custom_server import CustomServer
 from tokenpace.api.fields import (
     LIST_MAP_BY_NAME,
     REFERENCE,
@@ -194,6 +195,13 @@ class Variant(ApiModel):
                 ".metrics",
             ),
             Rule(
+                "has(self.custom) == (has(self.engine) && self.engine.type == 'Custom' || "
+                "has(self.metrics) && self.metrics == 'Custom')",
+                "must have `custom` if and only if its `engine.type` or its `metrics` is Custom: tokenpace knows what "
+                "other servers export",
+                ".custom",
+            ),
+            Rule(
                 "self.minReplicas <= self.maxReplicas",
                 "`minReplicas` must be less than or equal to `maxReplicas`",
                 ".minReplicas",
@@ -212,6 +220,10 @@ class Variant(ApiModel):
     )
     metrics: EngineType | None = Field(
         default=None, description="With `scaleTargetRef`: the inference server whose metrics the workload exports."
+    )
+    custom: CustomServer | None = Field(
+        default=None,
+        description="With `Custom` as `engine.type` or `metrics`: how that server is reached, and what it exports.",
     )
     source: ModelSource | None = Field(
         default=None, description="Weights of this variant. Default: those of `spec.model.source`."
@@ -253,3 +265,8 @@ class Variant(ApiModel):
     def quality(self) -> Decimal:
         """Per cent of the reference variant's score; 100 where nobody said."""
         return Decimal(100) if self.declared_quality is None else self.declared_quality
+
+    @property
+    def engine_type(self) -> EngineType | None:
+        """The inference server that it is launched with or, of a workload that exists already, measured as."""
+        return self.engine.type if self.engine is not None else self.metrics

@@ -19,13 +19,19 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import Variant
 from tokenpace.cluster.kinds import Object
 from tokenpace.engines.engine import HTTP_PORT, Launch
-from tokenpace.engines.registry import ADAPTERS, problems
+from tokenpace.engines.registry import adapter_of, problems
 
 SERVICE_PORT = 80
 
 _ROLLOUT_DEADLINE_SECONDS = 1800
 """Downloading and loading a large model takes tens of minutes; Kubernetes' default of 600 would call that a failure.
 Nothing is undone at the deadline: the Deployment only says that it is stuck."""
+
+_RENDERED = {
+    **dict.fromkeys(("engine", "quantization", "resources", "pod_template"), True),
+    "custom": {"port", "health_path", "metrics_path"},
+}
+"""What of a variant its pods are made of."""
 
 _NO_PINS: Mapping[str, "Pin"] = MappingProxyType({})
 
@@ -46,7 +52,7 @@ def inputs_hash(spec: LLMDeploymentSpec, variant: Variant) -> str:
     inputs = {
         "model": _declared(spec.model, exclude={"source"}),
         "source": _declared(variant.source or spec.model.source),
-        "variant": _respelled(_declared(variant, include={"engine", "quantization", "resources", "pod_template"})),
+        "variant": _respelled(_declared(variant, include=_RENDERED)),
     }
     return hashlib.sha256(_canonical(inputs).encode()).hexdigest()[:16]
 
@@ -62,8 +68,8 @@ def desired_objects(
 
     Args:
         resource: the LLMDeployment; without a UID (a manifest that no cluster has seen) nothing is owned.
-        spec: its spec. A variant that brings its own workload, or whose engine is not supported yet, has no Deployment.
-            One that its engine cannot run must have a pin, and keeps it.
+        spec: its spec. A variant that brings its own workload has no Deployment. One that its engine cannot run must
+            have a pin, and keeps it.
         pins: what each variant's pods are rendered from now, from `pins_of`.
     """
     deployments = tuple(
@@ -100,9 +106,8 @@ def batch_limits(spec: LLMDeploymentSpec, desired: Iterable[Object]) -> dict[str
     """Return by variant how many requests a new pod works on at once, where its engine is told so."""
     deployments = _deployments(desired)
     limits = {
-        variant.name: ADAPTERS[variant.engine.type].batch_limit(deployments[variant.name]["spec"]["template"])
+        variant.name: adapter_of(variant).batch_limit(deployments[variant.name]["spec"]["template"])
         for variant in _launched(spec)
-        if variant.engine is not None
     }
     return {name: limit for name, limit in limits.items() if limit is not None}
 
@@ -123,7 +128,7 @@ def _deployments(desired: Iterable[Object]) -> dict[str, Object]:
 
 
 def _launched(spec: LLMDeploymentSpec) -> list[Variant]:
-    return [variant for variant in spec.ladder if variant.engine is not None and variant.engine.type in ADAPTERS]
+    return [variant for variant in spec.ladder if variant.engine is not None]
 
 
 def _current_pin(
@@ -143,8 +148,10 @@ def _rendered(resource: Mapping[str, Any], spec: LLMDeploymentSpec, variant: Var
     engine, source = variant.engine, variant.source or spec.model.source
     if engine is None or source is None:
         raise ValueError(f"variant {variant.name} has no engine or no source; admission refuses that")
-    adapter = ADAPTERS[engine.type]
+    adapter = adapter_of(variant)
     image = engine.image or adapter.default_image(variant)
+    if image is None:
+        raise ValueError(f"variant {variant.name} has no image; `problems` says so")
     launch = Launch(spec=spec, variant=variant, source=source, image=image)
     digest = inputs_hash(spec, variant)
     template = adapter.pod_template(launch)

@@ -14,7 +14,7 @@ import structlog
 from tokenpace.api.names import VARIANT_LABEL
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import Variant
-from tokenpace.engines.registry import ADAPTERS
+from tokenpace.engines.registry import adapter_of
 from tokenpace.probing.canary import try_generation
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Unknown
 from tokenpace.probing.question import Question
@@ -129,13 +129,14 @@ def questions(
 def _question(spec: LLMDeploymentSpec, variant: Variant, address: str | None) -> Question | None:
     if address is None or variant.engine is None:
         return None
-    adapter = ADAPTERS[variant.engine.type]
+    adapter = adapter_of(variant)
     promised = spec.slo.stream.tokens_per_second if spec.slo.stream else variant.expected.stream_tokens_per_second
     host = f"[{address}]" if ":" in address else address
     return Question(
         url=f"http://{host}:{adapter.port}",
         model=spec.model.served_name,
         api=adapter.generation_api,
+        completions_path=adapter.completions_path,
         context_tokens=spec.model.context_tokens,
         least_tokens_per_second=float(promised) * _IMPLAUSIBLE_SHARE if promised else None,
     )

@@ -13,7 +13,6 @@ import structlog
 from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
-from tokenpace.api.variant import EngineType
 from tokenpace.api.wake import WakeSignal
 from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute
 from tokenpace.cluster.client import ApiClient
@@ -44,7 +43,7 @@ from tokenpace.planning.schedules import in_force
 from tokenpace.probing.outcome import Outcome as CanaryOutcome
 from tokenpace.probing.outcome import Unknown
 from tokenpace.prometheus.client import Prometheus
-from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.samples import Dialect, MetricsAnswer
 from tokenpace.prometheus.wake import ResourceKey, WakeAnswer
 from tokenpace.telemetry.metrics import Decided, OperatorMetrics
 
@@ -169,9 +168,9 @@ class Loop:
         ]
         found = [(resource, self._read(resource)) for resource in resources]
         readables = [one for _, one in found if isinstance(one, Readable)]
-        engines = frozenset(engine for one in readables for engine in _engines_of(one.spec))
+        dialects = frozenset(dialect for one in readables for dialect in _dialects_of(one.spec))
         with self._metrics.query_seconds.time():
-            answer, asked = await asyncio.gather(self._prometheus.sample(engines), self._asked(readables))
+            answer, asked = await asyncio.gather(self._prometheus.sample(dialects), self._asked(readables))
             await self._objectives.read(answer, readables)
         self._note(answer.problem or asked.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
@@ -298,11 +297,11 @@ class Loop:
         observation = observe(
             metadata["namespace"],
             holdings,
-            answer,
+            answer.of(_dialects_of(one.spec)),
             replicas=disputes.to_plan_on(sizes, now),
             hashes={**template_hashes(desired), **holdings.targets.template_hashes},
             slots=batch_limits(one.spec, desired),
-            engines=_engines_of(one.spec),
+            dialects=_dialects_of(one.spec),
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
             speed_cards=one.cards.used,
@@ -395,10 +394,9 @@ class Loop:
         self._failures[metadata["uid"]] = told
 
 
-def _engines_of(spec: LLMDeploymentSpec) -> frozenset[EngineType]:
-    return frozenset(
-        engine for variant in spec.variants if (engine := variant.engine.type if variant.engine else variant.metrics)
-    )
+def _dialects_of(spec: LLMDeploymentSpec) -> frozenset[Dialect]:
+    spoken = (variant.custom.metrics if variant.custom else variant.engine_type for variant in spec.variants)
+    return frozenset(one for one in spoken if one is not None)
 
 
 def _wake_signals(readables: Iterable[Readable]) -> dict[ResourceKey, WakeSignal]:

@@ -43,7 +43,7 @@ def runnable_spec(spec: LLMDeploymentSpec, launched: Collection[str] = ()) -> LL
     if not servable_variants(runnable):
         if found := field_problems(spec):
             raise ManifestError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
-        needed = "none that `scaling.variant` and `slo.minQuality` allow has a supported engine and `maxReplicas` > 0"
+        needed = "none that `scaling.variant` and `slo.minQuality` allow has `maxReplicas` > 0"
         raise ManifestError(" ".join((f"spec.variants: {needed}.", *map(str, unsupported_fields(spec)))))
     if unclear := "; ".join(schedule_problems(spec.scaling.schedules)):
         raise ManifestError(unclear)

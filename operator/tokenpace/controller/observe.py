@@ -4,14 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from tokenpace.api.speed_card import LLMSpeedCardSpec
-from tokenpace.api.variant import EngineType
 from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.observed import observed_pod
 from tokenpace.cluster.scale_target import ScaleTargets
 from tokenpace.controller.mirrors import Holdings
 from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod, Wake
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Slow, Unknown
-from tokenpace.prometheus.samples import MetricsAnswer, sample_of
+from tokenpace.prometheus.samples import Dialect, MetricsAnswer, sample_of
 
 
 def observe(
@@ -22,7 +21,7 @@ def observe(
     replicas: Mapping[str, int],
     hashes: Mapping[str, str],
     slots: Mapping[str, int],
-    engines: Collection[EngineType],
+    dialects: Collection[Dialect],
     canaries: Mapping[str, Outcome],
     tick_seconds: float,
     speed_cards: Mapping[str, LLMSpeedCardSpec],
@@ -37,7 +36,7 @@ def observe(
         replicas: that each variant's workload is asked for.
         hashes: by variant, the hash of the inputs that new pods get.
         slots: by variant, how many requests such a new pod works on at once.
-        engines: of the variants in the spec; what Prometheus could not say of others is no problem here.
+        dialects: of the variants in the spec; what Prometheus could not say of others is no problem here.
         canaries: what pods have shown when they were asked for a generation, by their UID.
         tick_seconds: interval of the loop.
         speed_cards: by variant, the card that it is planned from until enough was learned.
@@ -45,7 +44,7 @@ def observe(
     """
     # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
     answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
-    problems = [problem for engine, problem in answer.problems.items() if engine in engines and not answered]
+    problems = [problem for dialect, problem in answer.problems.items() if dialect in dialects and not answered]
     return Observation(
         replicas=replicas,
         template_hashes=hashes,

@@ -28,7 +28,16 @@ _LONGEST_COMMENT = 300
 _STREAM_TOKENS_PER_SECOND = 20
 _CONTEXT_TOKENS = 8192
 
-_ENGINES = {"vllm:": EngineType.VLLM, "tgi_": EngineType.TGI, "llamacpp:": EngineType.LLAMA_CPP}
+_ENGINES = {
+    "vllm:": EngineType.VLLM,
+    "sglang:": EngineType.SGLANG,
+    "tgi_": EngineType.TGI,
+    "trtllm_": EngineType.TENSORRT_LLM,
+    "nv_trt_llm_": EngineType.TENSORRT_LLM,
+    "nv_llm_": EngineType.TENSORRT_LLM,
+    "ovms_": EngineType.OPENVINO,
+    "llamacpp:": EngineType.LLAMA_CPP,
+}
 """How the metrics of an inference server begin."""
 
 _BEHAVIOR = "advanced.horizontalPodAutoscalerConfig.behavior"

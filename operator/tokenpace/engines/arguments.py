@@ -6,6 +6,7 @@ from typing import Any
 
 from tokenpace.api.variant import Variant
 from tokenpace.engines.engine import ENGINE_CONTAINER, FieldProblem
+from tokenpace.engines.hardware import ASKED_BY, Hardware, hardware
 
 
 def given_arguments(variant: Variant) -> Sequence[str]:
@@ -63,3 +64,10 @@ def quantization_problems(
     if variant.quantization is not None and variant.quantization.lower() not in legal:
         message = f"`{variant.quantization}` is none of {engine}'s: {', '.join(legal)}. {advice}"
         yield FieldProblem(f"{field}.quantization", message)
+
+
+def image_problems(variant: Variant, field: str, images: Mapping[Hardware, str]) -> Iterator[FieldProblem]:
+    """Yield that no image is named, where the engine has none for the hardware."""
+    if hardware(variant) not in images and not (variant.engine and variant.engine.image):
+        known = " and ".join(f"{make} ({ASKED_BY[make]})" for make in images) or "nothing"
+        yield FieldProblem(f"{field}.engine.image", f"is missing: there is a default for {known}".replace("…", "..."))

@@ -1,17 +1,18 @@
 """What every inference server must tell tokenpace: how it is launched, drained and read.
 
-A new engine is one new file beside this one, and its line in `registry`. Nothing outside `engines/` knows an
-engine's flags, ports or metric names.
+A new engine is one new file beside this one, and its line in `registry`: CONTRIBUTING.md walks through it. Nothing
+outside `engines/` knows an engine's flags, ports or metric names.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tokenpace.api.model_source import ModelSource
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
+from tokenpace.engines.description import Description
 from tokenpace.engines.window import Window
 from tokenpace.planning.observation import Reading
 
@@ -56,28 +57,54 @@ class GenerationApi(StrEnum):
     """How a server is asked for a generation: what `tokenpace.probing` speaks."""
 
     COMPLETIONS = "Completions"
-    """OpenAI's ``/v1/completions``: unlike chat, it needs no template, which base models lack."""
+    """OpenAI's completions, by default at `COMPLETIONS_PATH`: unlike chat, they need no template, which base models
+    lack."""
     TEXT_GENERATION = "TextGeneration"
     """Text Generation Inference's own, at ``/``."""
+
+
+COMPLETIONS_PATH: Final = "/v1/completions"
 
 
 class EngineAdapter(Protocol):
     """One inference server."""
 
-    type: EngineType
-    port: int
-    drain_seconds: int
-    """Longest time that running requests are waited for when a pod ends."""
-    generation_api: GenerationApi
-    silent_until_used: bool
-    """Whether a server that was never used exports nothing at all: it is then idle, and not missing."""
-    signals: Mapping[str, Signal]
-    """What `read` needs, by the adapter's own names. Their number is what a tick costs, whatever that of the pods.
+    @property
+    def type(self) -> EngineType:
+        """What manifests call it."""
 
-    A metric that was renamed between versions is two signals, and `read` takes the one that is there.
-    """
+    @property
+    def port(self) -> int:
+        """Port of its API, and of its metrics."""
 
-    def default_image(self, variant: Variant, /) -> str:
+    @property
+    def drain_seconds(self) -> int:
+        """Longest time that running requests are waited for when a pod ends."""
+
+    @property
+    def generation_api(self) -> GenerationApi:
+        """The API that canaries speak."""
+
+    @property
+    def completions_path(self) -> str:
+        """Where `GenerationApi.COMPLETIONS` are answered."""
+
+    @property
+    def silent_until_used(self) -> bool:
+        """Whether a server that was never used exports nothing at all: it is then idle, and not missing."""
+
+    @property
+    def signals(self) -> Mapping[str, Signal]:
+        """What `read` needs, by the adapter's own names. Their number is what a tick costs, whatever that of the pods.
+
+        A metric that was renamed between versions is two signals, and `read` takes the one that is there.
+        """
+
+    @property
+    def description(self) -> Description:
+        """What users should know of it: its section in `docs/engines.md`."""
+
+    def default_image(self, variant: Variant, /) -> str | None:
         """Return the image for the variant's hardware, pinned into the workload when it is created.
 
         A variant for whose hardware there is none has `problems` until its ``engine.image`` names one.

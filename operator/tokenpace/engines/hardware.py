@@ -1,11 +1,11 @@
 """What a variant runs on, by the resource names of the device plugins that it asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from tokenpace.api.variant import Quantity, Variant
-from tokenpace.engines.engine import FieldProblem
 
 
 class Hardware(StrEnum):
@@ -14,10 +14,20 @@ class Hardware(StrEnum):
     CPU = "CPU"
     NVIDIA = "NVIDIA"
     AMD = "AMD"
+    INTEL = "Intel GPU"
     OTHER = "another accelerator"
 
 
-_BY_DOMAIN: Final = {"nvidia.com": Hardware.NVIDIA, "amd.com": Hardware.AMD}
+_BY_DOMAIN: Final = {"nvidia.com": Hardware.NVIDIA, "amd.com": Hardware.AMD, "gpu.intel.com": Hardware.INTEL}
+
+ASKED_BY: Final[Mapping[Hardware, str]] = MappingProxyType(
+    {
+        Hardware.CPU: "no device",
+        **{make: f"`{domain}/…`" for domain, make in _BY_DOMAIN.items()},
+        Hardware.OTHER: "any other device",
+    }
+)
+"""What `resources.limits` ask for that means each of them, in Markdown."""
 
 
 def hardware(variant: Variant) -> Hardware:
@@ -35,13 +45,6 @@ def device_count(variant: Variant) -> int:
     """Return how many GPUs one replica gets; an amount that is not a plain number counts as none."""
     amounts = (str(amount) for domain in _BY_DOMAIN for amount in _devices(variant, domain))
     return sum(int(amount) for amount in amounts if amount.isdecimal())
-
-
-def image_problems(variant: Variant, field: str) -> Iterator[FieldProblem]:
-    """Yield that no image is named, of an engine with images for every hardware but `Hardware.OTHER`."""
-    if hardware(variant) is Hardware.OTHER and not (variant.engine and variant.engine.image):
-        message = "is missing: there is a default for `nvidia.com/...`, for `amd.com/...` and without any device"
-        yield FieldProblem(f"{field}.engine.image", message)
 
 
 def _devices(variant: Variant, domain: str) -> list[Quantity]:

@@ -20,7 +20,9 @@ from tokenpace.engines.arguments import (
     owned_flag_problems,
     quantization_problems,
 )
-from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.description import Description, Measure, Mode, Verified, When
+from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.hardware import Hardware
 from tokenpace.engines.pod import (
     EngineContainer,
     cpu_limit_variable,
@@ -73,6 +75,70 @@ bash, because it is in every Debian and Ubuntu image, and curl is not. Where it 
 API key or does not answer, nothing says that the streams have ended: it then waits out the grace period.
 """
 
+_DESCRIPTION: Final = Description(
+    title="llama.cpp",
+    example={
+        "source": {
+            "huggingFace": {
+                "repo": "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF",
+                "file": "smollm2-1.7b-instruct-q4_k_m.gguf",
+                "tokenSecretKeyRef": {"name": "hub", "key": "token"},
+            }
+        },
+        "quantization": "q4_k_m",
+        "resources": {"limits": {"cpu": 4, "memory": "4Gi"}},
+    },
+    images={Hardware.CPU: IMAGE},
+    quantizations=QUANTIZATIONS,
+    quantization="the types of `llama-quantize`; needed only where the source names no `file`",
+    modes=(
+        Mode(
+            launched=(
+                ("image", "for CPUs, whatever the hardware; yours may be `server-cuda-b…`, `server-rocm-b…`"),
+                ("`--alias`", "`model.servedName`"),
+                ("`--parallel`", "the batch limit, else 4"),
+                (
+                    "`--ctx-size`",
+                    "`model.contextTokens` times the slots, because llama-server divides it among them",
+                ),
+                ("`--threads`", "the CPU limit, if there is one"),
+                ("`--cache-ram 0`", "no prompt cache in main memory: it would outgrow the pod"),
+                ("weights", "one GGUF file: `file`, or of the hub's main branch the one that `quantization` names"),
+            ),
+            measured=(
+                Measure("generated tokens/s", "`n_decode_total` times `n_busy_slots_per_decode`", When.LIVE),
+                Measure("prompt tokens/s, without those found in the cache", "`prompt_tokens_total`", When.LIVE),
+                Measure("streams, queue", "`requests_processing`, `requests_deferred`", When.LIVE),
+                Measure(
+                    "requests, tokens per request",
+                    "it counts none: `traffic` declares them, demand is served tokens and the queue's growth",
+                    When.ESTIMATED,
+                ),
+                Measure(
+                    "seconds per prompt token",
+                    "`prompt_seconds_total / prompt_tokens_total`, the planner taking off the step that a prompt "
+                    "shares",
+                    When.LIVE,
+                ),
+                Measure(
+                    "seconds per output token",
+                    "`tokens_predicted_seconds_total / tokens_predicted_total`",
+                    When.AT_END,
+                ),
+            ),
+        ),
+    ),
+    drained="until `/metrics` says that nothing is worked on, for at most 300 s "
+    "([0031](decisions/0031-draining-llama-cpp.md))",
+    verified=Verified(
+        metrics="recorded, and compared with what clients received, second by second",
+        serving="end to end, on a cluster",
+        image="the default one **never run**; servers of our own build were",
+        flags="b11176, b11549",
+    ),
+    notes=("With `--api-key` in `args` Prometheus needs the key too.",),
+)
+
 
 class LlamaCpp:
     """llama-server, launched with its own flags and read from its own counters."""
@@ -81,7 +147,9 @@ class LlamaCpp:
     port = _PORT
     drain_seconds = DRAIN_SECONDS
     generation_api = GenerationApi.COMPLETIONS
+    completions_path = COMPLETIONS_PATH
     silent_until_used = False
+    description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
             "decodes": Signal("llamacpp:n_decode_total"),

@@ -6,6 +6,7 @@ run as nothing else, the *baseline* standard.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from tokenpace.api.variant import Resources, Variant
@@ -20,6 +21,24 @@ LOADING_SECONDS: Final = 3600
 """Longest time to download and load weights before the kubelet starts the container anew."""
 
 SCRATCH_DIRECTORY: Final = "/tmp"  # noqa: S108 - an emptyDir of the pod's own is mounted there
+
+CACHE_DIRECTORIES: Final = MappingProxyType(
+    {
+        "HOME": SCRATCH_DIRECTORY,
+        "XDG_CACHE_HOME": f"{SCRATCH_DIRECTORY}/.cache",
+        "HF_HOME": f"{SCRATCH_DIRECTORY}/huggingface",
+    }
+)
+"""Where engines write what they download and compile, whatever their images say: compiled kernels (Triton,
+FlashInfer, torch.compile) are kept below the home or the cache directory, and nothing else can be written."""
+
+USER_NAME: Final = "engine"
+"""PyTorch's compiler fails where neither `USER` nor /etc/passwd says who runs it (pytorch/pytorch#140765)."""
+
+DEFAULT_METRICS_PATH: Final = "/metrics"
+
+METRICS_PATH_ANNOTATION: Final = "prometheus.io/path"
+"""On pods whose metrics are elsewhere: the common name, which the chart's PodMonitor relabels by."""
 
 USER_ID: Final = 65532
 """Any number but 0 that no image uses for anything: `nonroot` of the distroless images."""
@@ -50,6 +69,7 @@ class EngineContainer:
     """Shell commands that return when no request is being worked on; run after `PROPAGATION_SECONDS`. An engine that
     finishes its streams after SIGTERM needs none."""
     user_id: int = USER_ID
+    metrics_path: str = DEFAULT_METRICS_PATH
     shared_memory: bool = False
     """Whether processes of the engine talk through /dev/shm, of which containers have 64 MiB."""
 
@@ -74,7 +94,10 @@ def engine_pod_template(launch: Launch, weights: Weights, container: EngineConta
         # With the engine's resources, because a quota may refuse a container without any. They are not added up: a
         # pod reserves the larger of the two.
         spec["initContainers"] = [init | bounds for init in weights.init_containers]
-    return merge({"spec": spec}, launch.variant.pod_template or {})
+    template: dict[str, Any] = {"spec": spec}
+    if container.metrics_path != DEFAULT_METRICS_PATH:
+        template["metadata"] = {"annotations": {METRICS_PATH_ANNOTATION: container.metrics_path}}
+    return merge(template, launch.variant.pod_template or {})
 
 
 def cpu_limit_variable(variant: Variant, name: str) -> list[dict[str, Any]]:
@@ -117,7 +140,13 @@ def _metadata_problems(metadata: Any, field: str) -> Iterator[FieldProblem]:
 def _main_container(launch: Launch, weights: Weights, container: EngineContainer) -> dict[str, Any]:
     engine = launch.variant.engine
     users = [variable.as_manifest() for variable in engine.env] if engine else []
-    env = [{"name": "HOME", "value": SCRATCH_DIRECTORY}, *weights.env, *container.env, *users]
+    common = {"USER": USER_NAME, "DO_NOT_TRACK": "1", **CACHE_DIRECTORIES}  # vLLM and TensorRT-LLM would report home
+    env = [
+        *({"name": name, "value": value} for name, value in common.items()),
+        *weights.env,
+        *container.env,
+        *users,
+    ]
     return {
         "name": ENGINE_CONTAINER,
         "image": launch.image,

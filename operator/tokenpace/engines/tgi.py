@@ -5,7 +5,6 @@ metrics: what versions 3.3.6 of both exported, recorded in tests/expositions. It
 """
 
 from collections.abc import Iterator, Mapping
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,13 +15,15 @@ from tokenpace.engines.arguments import (
     batch_limit_of,
     flag_values,
     given_arguments,
+    image_problems,
     launched_streams,
     number_problems,
     owned_flag_problems,
     quantization_problems,
 )
-from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
-from tokenpace.engines.hardware import Hardware, device_count, hardware, image_problems
+from tokenpace.engines.description import Description, Measure, Mode, Verified, When
+from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.hardware import Hardware, device_count, hardware
 from tokenpace.engines.llama_cpp import QUANTIZATIONS as GGUF_QUANTIZATIONS
 from tokenpace.engines.pod import (
     ROOT_USER_ID,
@@ -32,6 +33,7 @@ from tokenpace.engines.pod import (
     engine_pod_template,
     pod_template_problems,
 )
+from tokenpace.engines.tgi_reading import ended_reading, router_reading
 from tokenpace.engines.weights import (
     GGUF,
     Weights,
@@ -41,7 +43,7 @@ from tokenpace.engines.weights import (
     model_location,
     mounted_weights,
 )
-from tokenpace.engines.window import Window, increase, ratio
+from tokenpace.engines.window import Window
 from tokenpace.planning.observation import Reading
 
 IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
@@ -80,14 +82,127 @@ OWNED_FLAGS: Final = ("--hostname", "--port", "-p", "--model-id", "--revision", 
 ACCEPTED_PER_STREAM: Final = 4
 """Requests that wait for each one that runs before the router answers 429: overload is to queue, and be seen."""
 
-COUNTERS: Final = frozenset(
-    {
-        "sequence_steps", "further_tokens", "prompts", "prompt_tokens", "ended", "ended_tokens", "ended_seconds",
-        "queued_seconds", "prefills", "prefill_seconds", "decodes", "decode_seconds",
-    }
-)  # fmt: skip
-
 _PORT: Final = 8080
+
+_LENGTHS: Final = Measure("tokens per request", "`request_generated_tokens`", When.AT_END)
+
+_DESCRIPTION: Final = Description(
+    title="Text Generation Inference",
+    introduction="It is in maintenance since December 2025. Two backends are launched: the router v3 in front of "
+    "shards, and llama.cpp where the weights are a GGUF file or the image has `llamacpp` in its name.",
+    example={
+        "source": {"huggingFace": {"repo": "org/model-awq", "tokenSecretKeyRef": {"name": "hub", "key": "token"}}},
+        "quantization": "awq",
+        "resources": {"limits": {"nvidia.com/gpu": 1, "memory": "48Gi"}},
+    },
+    images=IMAGES,
+    quantizations=QUANTIZATIONS,
+    quantization="`--quantize`; of the llama.cpp backend, llama.cpp's. `bitsandbytes…`, `eetq` and `fp8` quantize "
+    "while loading. `awq`, `gptq`, `marlin` and `exl2` need weights that were quantized before: give the variant a "
+    "`source` of its own; for those the method may also be left out, because their `config.json` names it. `awq` is "
+    "refused on ROCm, and `--dtype` beside a method",
+    modes=(
+        Mode(
+            name="router v3",
+            launched=(
+                ("weights", "a repository (`--model-id`, `--revision`) or a directory of safetensors"),
+                ("`--max-batch-size`", "the batch limit, else what the memory holds"),
+                ("`MAX_TOTAL_TOKENS`, `MAX_INPUT_TOKENS`", "`model.contextTokens`, and one less"),
+                ("`MAX_CONCURRENT_REQUESTS`", "five times the batch limit, at least 128: more are refused with 429"),
+                ("on CPUs", "`CUDA_GRAPHS=0`, `OMP_NUM_THREADS`: the CPU limit"),
+                ("on GPUs", "`NUM_SHARD`: all of them, unless your `args` spread the model"),
+            ),
+            measured=(
+                Measure(
+                    "generated tokens/s",
+                    "`request_skipped_tokens`, sum + count: each step counts what it adds to one token a sequence",
+                    When.LIVE,
+                ),
+                Measure("prompt tokens/s, those in its cache included", "`request_input_length_sum`", When.ON_ARRIVAL),
+                Measure("streams, queue", "`batch_current_size`, `queue_size`", When.LIVE),
+                Measure("requests admitted", "`request_input_length_count`", When.ON_ARRIVAL),
+                _LENGTHS,
+                Measure(
+                    "seconds per prompt token",
+                    '`batch_inference_duration{method="prefill"}` over prompt tokens; of a chunked prefill without '
+                    "the step it shares",
+                    When.LIVE,
+                ),
+                Measure(
+                    "seconds per output token",
+                    "`request_inference_duration_sum` less a prefill each, over `request_generated_tokens_sum` less a "
+                    "first token each",
+                    When.AT_END,
+                ),
+            ),
+        ),
+        Mode(
+            name="llama.cpp backend",
+            launched=(
+                ("image", "yours: no registry has one, build it with TGI's `Dockerfile_llamacpp`"),
+                ("`--model-gguf`", "the `file` of a volume or an image; it downloads none"),
+                ("`--model-id`", "the repository in `model.source.huggingFace`, with its token: for the tokenizer"),
+                ("`--max-batch-size`", "the batch limit, else 4"),
+                ("the context, requests", "as for the router"),
+                ("on CPUs, on GPUs", "`N_THREADS`: the CPU limit; `N_GPU_LAYERS=999`"),
+                ("user", "65532, *restricted*"),
+            ),
+            measured=(
+                Measure("generated tokens/s", "`request_generated_tokens_sum`", When.AT_END),
+                Measure("prompt tokens/s, requests admitted", "as of the router", When.ON_ARRIVAL),
+                Measure(
+                    "streams, queue",
+                    "`request_inference_duration_sum` and `request_queue_duration_sum`, per second (Little's law)",
+                    When.AT_END,
+                ),
+                _LENGTHS,
+                Measure("seconds per prompt token", "learned from the load", When.ESTIMATED),
+                Measure(
+                    "seconds per output token",
+                    "`request_inference_duration_sum / request_generated_tokens_sum`, prefill included",
+                    When.AT_END,
+                ),
+            ),
+        ),
+    ),
+    user="**root**, without capabilities: since 3.1.1 Python is under `/root` "
+    "(huggingface/text-generation-inference#3082), so that only the *baseline* standard holds",
+    drained="by itself after SIGTERM, for 90 s, TGI's default; a longer `--graceful-termination-timeout` needs a "
+    "longer `terminationGracePeriodSeconds` in `podTemplate`",
+    verified=Verified(
+        metrics="recorded from both backends of 3.3.6, and read through a real Prometheus",
+        serving="end to end, against a server of ours that speaks its API in front of llama.cpp",
+        image="**never run**",
+        flags="3.3.7's documentation and source",
+    ),
+    notes=(
+        (
+            "TGI knows no served name: it answers to every `model` but takes it for the name of a LoRA adapter, if it "
+            "has one of that name, and its own answers name the repository."
+        ),
+        (
+            "A series is there only after its first use. Absent ones are 0 beside others of the same scrape; a pod "
+            "whose page is blank is idle ([0034](decisions/0034-what-was-never-used-is-idle.md))."
+        ),
+        (
+            "The backend is told by the queue's series: without it, only ended requests are counted. With answers "
+            "longer than the window such a pod looks idle in between, and demand is seen late."
+        ),
+        (
+            "The time of a token is not taken from decode steps, which are live: what the router does between two of "
+            "them is in none. In the recorded run streams took 27.1 ms a token, and steps 22.6 ms."
+        ),
+        (
+            "`tgi_request_count` is not used: it counts a chat request twice. `/info` is asked once, by the canary: a "
+            "server whose `max_total_tokens` is below `model.contextTokens` fails it."
+        ),
+        "When it ends it closes idle connections at once, and a request on its way to one fails: send it once more.",
+        (
+            "The port for metrics is the main one; TGI's own `--prometheus-port` opens nothing. "
+            "`tgi_batch_next_size_bucket` has 1024 series a pod that nobody needs: drop it by relabelling."
+        ),
+    ),
+)
 
 
 class TextGenerationInference:
@@ -97,7 +212,9 @@ class TextGenerationInference:
     port = _PORT
     drain_seconds = DRAIN_SECONDS
     generation_api = GenerationApi.TEXT_GENERATION
+    completions_path = COMPLETIONS_PATH
     silent_until_used = True
+    description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
             "sequence_steps": Signal("tgi_request_skipped_tokens_count"),
@@ -157,67 +274,7 @@ class TextGenerationInference:
         window = window.from_first_use(self.signals)
         if window.seconds <= 0:
             return None
-        return _router_reading(window) if has_queue else _ended_reading(window)
-
-
-def _router_reading(window: Window) -> Reading:
-    """Read what the router counts at every step of its engine.
-
-    Each step counts for each sequence the tokens beyond the first (`send_responses` in backends/v3/src/backend.rs), so
-    that sum + count are the tokens generated, with speculation and without. In the recorded run they are 512, as many
-    as the requests have that ended.
-    """
-    grown = _grown(window)
-    prefill_seconds = ratio(grown["prefill_seconds"], grown["prefills"]) or 0.0
-    return Reading(
-        window_seconds=window.seconds,
-        generated_tokens_per_second=(grown["sequence_steps"] + grown["further_tokens"]) / window.seconds,
-        prompt_tokens_per_second=grown["prompt_tokens"] / window.seconds,
-        running_streams=window.mean("running") or 0.0,
-        waiting_requests=window.last("waiting") or 0.0,
-        requests_per_second=grown["prompts"] / window.seconds,
-        tokens_per_completion=ratio(grown["ended_tokens"], grown["ended"]),
-        seconds_per_prompt_token=_prompt_token_seconds(grown, chunked=bool(window.last("chunkings"))),
-        # A request's first token comes with its prefill. By decode steps it would be less than clients see, by a sixth
-        # in the recorded run, because what the router does between two of them is in none.
-        seconds_per_output_token=_positive(
-            ratio(grown["ended_seconds"] - grown["ended"] * prefill_seconds, grown["ended_tokens"] - grown["ended"])
-        ),
-    )
-
-
-def _prompt_token_seconds(grown: Mapping[str, float], *, chunked: bool) -> float | None:
-    """Return what a prompt token costs; a step that prefills a chunk generates for the running streams as well."""
-    step_seconds = ratio(grown["decode_seconds"], grown["decodes"]) or 0.0
-    shared_seconds = grown["prefills"] * step_seconds if chunked else 0.0
-    return _positive(ratio(grown["prefill_seconds"] - shared_seconds, grown["prompt_tokens"]))
-
-
-def _positive(seconds: float | None) -> float | None:
-    return seconds if seconds is not None and seconds > 0 else None
-
-
-def _ended_reading(window: Window) -> Reading:
-    """Read what is counted when requests end; streams and queue follow from how long those took (Little's law).
-
-    A request's duration includes its prefill. While none ends nothing is generated as far as can be seen.
-    """
-    grown = _grown(window)
-    return Reading(
-        window_seconds=window.seconds,
-        generated_tokens_per_second=grown["ended_tokens"] / window.seconds,
-        prompt_tokens_per_second=grown["prompt_tokens"] / window.seconds,
-        running_streams=grown["ended_seconds"] / window.seconds,
-        waiting_requests=grown["queued_seconds"] / window.seconds,
-        requests_per_second=grown["prompts"] / window.seconds,
-        tokens_per_completion=ratio(grown["ended_tokens"], grown["ended"]),
-        seconds_per_output_token=_positive(ratio(grown["ended_seconds"], grown["ended_tokens"])),
-    )
-
-
-def _grown(window: Window) -> dict[str, float]:
-    steps = window.steps(COUNTERS)
-    return {name: increase(steps, itemgetter(name)) for name in COUNTERS}
+        return router_reading(window) if has_queue else ended_reading(window)
 
 
 def _means_llama_cpp(spec: LLMDeploymentSpec, variant: Variant) -> bool:
@@ -314,7 +371,7 @@ def _router_problems(spec: LLMDeploymentSpec, variant: Variant, field: str) -> I
     advice = "Leave it out where the weights' own config.json names the method"
     yield from quantization_problems(variant, field, "Text Generation Inference", QUANTIZATIONS, advice)
     quantization = variant.quantization or "none"
-    yield from image_problems(variant, field)
+    yield from image_problems(variant, field, IMAGES)
     if hardware(variant) is Hardware.AMD and quantization == "awq":
         yield FieldProblem(f"{field}.quantization", "`awq` is not supported on ROCm: use `gptq`")
     if quantization != "none" and flag_values(given_arguments(variant), ("--dtype",)):

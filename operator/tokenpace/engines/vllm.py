@@ -15,13 +15,15 @@ from tokenpace.engines.arguments import (
     batch_limit_of,
     flag_values,
     given_arguments,
+    image_problems,
     launched_streams,
     number_problems,
     owned_flag_problems,
     quantization_problems,
 )
-from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
-from tokenpace.engines.hardware import Hardware, device_count, hardware, image_problems
+from tokenpace.engines.description import Description, Measure, Mode, Verified, When
+from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.hardware import Hardware, device_count, hardware
 from tokenpace.engines.pod import EngineContainer, cpu_limit_variable, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, directory_problems, model_location, mounted_weights
 from tokenpace.engines.window import Window, increase, ratio
@@ -72,6 +74,85 @@ COUNTERS: Final = frozenset({"generated_tokens", "prompt_tokens", "first_tokens"
 
 _PORT: Final = 8000
 
+_DESCRIPTION: Final = Description(
+    title="vLLM",
+    example={
+        "source": {"huggingFace": {"repo": "org/model-awq", "tokenSecretKeyRef": {"name": "hub", "key": "token"}}},
+        "quantization": "awq",
+        "resources": {"limits": {"nvidia.com/gpu": 1, "memory": "48Gi"}},
+    },
+    images=IMAGES,
+    quantizations=QUANTIZATIONS,
+    quantization="`--quantization`, the names of 0.30.0 to 0.33.0. `bitsandbytes` and `gguf` are no longer among them, "
+    "and those that it calls deprecated are refused as vLLM does",
+    modes=(
+        Mode(
+            launched=(
+                ("image", "yours must be 0.18.0 or later, for `--shutdown-timeout`"),
+                (
+                    "the model",
+                    (
+                        "a repository (with `--revision`) or a directory of safetensors, the first argument of "
+                        "`vllm serve`"
+                    ),
+                ),
+                ("`--served-model-name`, `--max-model-len`", "`model.servedName`, `model.contextTokens`"),
+                ("`--max-num-seqs`", "the batch limit, else vLLM's own"),
+                ("`--tensor-parallel-size`", "the GPUs, unless your `args` spread the model"),
+                ("on CPUs", "`OMP_NUM_THREADS`: the CPU limit; threads are not bound to cores"),
+            ),
+            measured=(
+                Measure("generated tokens/s", "`generation_tokens_total`", When.LIVE),
+                Measure(
+                    "prompt tokens/s, without those found in the cache",
+                    '`prompt_tokens_by_source_total{source="local_compute"}`; of versions without it '
+                    "`prompt_tokens_total`, all of them",
+                    When.LIVE,
+                ),
+                Measure("streams, queue", "`num_requests_running`, `num_requests_waiting`", When.LIVE),
+                Measure(
+                    "requests admitted",
+                    "`time_to_first_token_seconds_count` and the queue's growth; those in prefill a moment later",
+                    When.LIVE,
+                ),
+                Measure("tokens per request", "`request_generation_tokens`", When.AT_END),
+                Measure(
+                    "seconds per prompt token",
+                    "it times requests and not its engine: learned from the load "
+                    "([0084](decisions/0084-a-requests-prefill-is-not-its-engines.md))",
+                    When.ESTIMATED,
+                ),
+                Measure(
+                    "seconds per output token",
+                    "`inter_token_latency_seconds_sum`, before 0.11 `time_per_output_token_seconds_sum`, over the "
+                    "tokens that are no first ones",
+                    When.LIVE,
+                ),
+            ),
+        ),
+    ),
+    user="the images' own `vllm`; *restricted* holds. Verified for none of the images",
+    drained="by itself after SIGTERM, for 300 s: `--shutdown-timeout`, which is 0 by default and would cut every "
+    "stream",
+    verified=Verified(
+        metrics="those of vLLM's own metric code, 0.33.0, run over simulated requests without a model; read through a "
+        "real Prometheus",
+        serving="not tried",
+        image="**never run**",
+        flags="the wheels of 0.30.0 and 0.33.0",
+    ),
+    notes=(
+        (
+            "A Service called `vllm` would inject `VLLM_PORT=tcp://…`, and vLLM would not start: `enableServiceLinks` "
+            "is false."
+        ),
+        (
+            "Several engines in a pod (`--data-parallel-size`) are added up. `--disable-log-stats` in `args` would "
+            "leave nothing to read."
+        ),
+    ),
+)
+
 
 class Vllm:
     """vLLM's OpenAI-compatible server, launched by the image's own `vllm serve`."""
@@ -80,7 +161,9 @@ class Vllm:
     port = _PORT
     drain_seconds = DRAIN_SECONDS
     generation_api = GenerationApi.COMPLETIONS
+    completions_path = COMPLETIONS_PATH
     silent_until_used = False
+    description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
             "generated_tokens": Signal("vllm:generation_tokens_total"),
@@ -107,7 +190,7 @@ class Vllm:
         return (
             *directory_problems(spec, variant, "vLLM"),
             *quantization_problems(variant, field, "vLLM", QUANTIZATIONS, advice),
-            *image_problems(variant, field),
+            *image_problems(variant, field, IMAGES),
             *owned_flag_problems(variant, field, OWNED_FLAGS),
             *number_problems(variant, field, BATCH_FLAGS, "it is what the batch is limited to"),
             *pod_template_problems(variant, field),

@@ -59,6 +59,13 @@ def directory_problems(spec: LLMDeploymentSpec, variant: Variant, engine: str) -
         yield FieldProblem(f"{field}.file", f"has no meaning to {engine}, which loads all of the place: leave it out")
 
 
+def revision_problems(spec: LLMDeploymentSpec, variant: Variant, because: str) -> Iterator[FieldProblem]:
+    """Yield that a revision of a repository cannot be asked for, in an engine that has no flag for it."""
+    field, place = declared_place(spec, variant)
+    if isinstance(place, HuggingFaceSource) and place.revision is not None:
+        yield FieldProblem(f"{field}.revision", f"cannot be asked for, leave it out: {because}")
+
+
 def model_location(launch: Launch, weights: Weights) -> tuple[str, str | None]:
     """Return the repository, for the engine to download, and its revision; else the directory with the weights."""
     hub = launch.source.hugging_face

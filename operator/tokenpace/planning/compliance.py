@@ -13,6 +13,7 @@ from tokenpace.api.slo import SLO, FirstTokenTarget, StreamTarget
 from tokenpace.planning.decision import Finding, Verdict
 from tokenpace.planning.estimate import Believed, Estimate, promised_demand
 from tokenpace.planning.sight import Sight
+from tokenpace.planning.unmeasured import estimated
 from tokenpace.planning.wording import shown
 
 SERVED_SHARE = 0.95
@@ -40,7 +41,8 @@ def slo_met(slo: SLO, sight: Sight, estimate: Estimate) -> Finding:
     checks = list(_checks(slo, sight, estimate, served))
     broken = [check for check in checks if check.holds is False]
     unknown = [check for check in checks if check.holds is None]
-    message = " ".join(check.sentence for check in (broken or unknown or checks))
+    sentences = [check.sentence for check in (broken or unknown or checks)]
+    message = " ".join(filter(None, (*sentences, estimated(sight.readings))))
     if broken:
         return Finding(Verdict.FALSE, broken[0].reason, message)
     if unknown:

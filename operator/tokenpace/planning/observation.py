@@ -11,6 +11,13 @@ from enum import StrEnum
 from tokenpace.api.speed_card import LLMSpeedCardSpec
 
 
+class Unmeasured(StrEnum):
+    """What some engines do not measure, though every plan needs it: `tokenpace.planning.unmeasured` estimates it."""
+
+    PROMPT_TOKENS = "PromptTokens"
+    WAITING_REQUESTS = "WaitingRequests"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What one pod's engine did during one window.
@@ -39,6 +46,8 @@ class Reading:
     take a step along: then that step is in them, too."""
     seconds_per_output_token: float | None = None
     """The engine's own time per output token of a stream (y of design section 4)."""
+    unmeasured: frozenset[Unmeasured] = frozenset()
+    """What of the above is 0 only because the engine does not measure it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from tokenpace.planning.speed_cards import disagreeing, speed_cards_accurate
 from tokenpace.planning.stock import shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
+from tokenpace.planning.unmeasured import filled_in
 from tokenpace.planning.wording import shown
 
 
@@ -56,6 +57,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
         returned memory at the same moment gives the same fleet.
     """
     moment = plausible_time(now)
+    observation = filled_in(observation, spec.traffic)
     sight = look(observation, (memory.at_seconds or 0.0) if moment is None else moment)
     is_new_moment = memory.at_seconds != sight.now
     before = awake_if_running(memory, sight)

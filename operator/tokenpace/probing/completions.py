@@ -1,4 +1,4 @@
-"""OpenAI's ``/v1/completions``, streamed: llama.cpp, vLLM and most other servers.
+"""OpenAI's completions, streamed: llama.cpp, vLLM and most other servers.
 
 Asked without huggingface_hub, whose client knows only ``/v1/chat/completions``: a base model has no chat template and
 would fail a canary for that.
@@ -34,7 +34,8 @@ async def ask(question: Question) -> AsyncIterator[Answer]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    async with client() as http, http.stream("POST", f"{question.url}/v1/completions", json=body) as response:
+    address = f"{question.url}{question.completions_path}"
+    async with client() as http, http.stream("POST", address, json=body) as response:
         response.raise_for_status()
         yield _progress(response)
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from tokenpace.engines.engine import GenerationApi
+from tokenpace.engines.engine import COMPLETIONS_PATH, GenerationApi
 
 PROMPT: Final = "1, 2, 3, 4, 5, 6, 7, 8, 9,"
 """Every language model goes on counting; few would end here."""
@@ -19,6 +19,8 @@ class Question:
     model: str
     """The name that clients ask for."""
     api: GenerationApi
+    completions_path: str = COMPLETIONS_PATH
+    """Where `GenerationApi.COMPLETIONS` are answered."""
     context_tokens: int | None = None
     """Tokens of a request, prompt and answer, that clients count on; None where nothing is declared."""
     least_tokens_per_second: float | None = None

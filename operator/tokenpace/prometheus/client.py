@@ -1,19 +1,21 @@
 """Asks Prometheus once a tick, off the event loop and never longer than it may take."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from tokenpace.api.custom_server import DeclaredMetrics
 from tokenpace.api.variant import EngineType
 from tokenpace.api.wake import WakeSignal
 from tokenpace.engines.engine import Signal
 from tokenpace.engines.registry import ADAPTERS
 from tokenpace.planning.slo_accounting import SLOSlots
 from tokenpace.prometheus.connection import MALFORMED, MetricsError, ask, ask_range, not_prometheus
-from tokenpace.prometheus.queries import CLOCK, blank_query, window_query
-from tokenpace.prometheus.samples import MetricsAnswer, Series, read_blank, read_samples, read_series
+from tokenpace.prometheus.declared import SeriesByName, names_by_role, read_by_name, read_declared
+from tokenpace.prometheus.queries import CLOCK, any_of_query, blank_query, window_query
+from tokenpace.prometheus.samples import Dialect, MetricsAnswer, Series, read_blank, read_samples, read_series
 from tokenpace.prometheus.settings import PrometheusSettings
 from tokenpace.prometheus.slots import BLOCK_SECONDS, first_minute_of, read_slots, slots_query
 from tokenpace.prometheus.wake import ResourceKey, WakeAnswer, wake_question
@@ -34,27 +36,31 @@ class Prometheus:
         # event loop's, and their number stays bounded.
         self._threads = ThreadPoolExecutor(settings.max_concurrent, thread_name_prefix="prometheus")
 
-    async def sample(self, engine_types: frozenset[EngineType], at_seconds: float | None = None) -> MetricsAnswer:
-        """Return what is known of every pod of these engines. Never raises for what Prometheus does.
+    async def sample(self, dialects: frozenset[Dialect], at_seconds: float | None = None) -> MetricsAnswer:
+        """Return what is known of every pod whose metrics are called so. Never raises for what Prometheus does.
 
         Args:
-            engine_types: engines in use.
+            dialects: engines in use, and the names that users declare of servers of their own.
             at_seconds: moment of the past to evaluate at, in Unix seconds; None for Prometheus' now.
         """
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
         try:
             at = await self._within(deadline, self._now) if at_seconds is None else at_seconds
         except MetricsError as error:
-            return MetricsAnswer(samples={}, problems=dict.fromkeys(engine_types, str(error)))
-        silent = [one for one in engine_types if one in ADAPTERS and ADAPTERS[one].silent_until_used]
+            return MetricsAnswer(samples={}, problems=dict.fromkeys(dialects, str(error)))
+        engine_types = [one for one in dialects if isinstance(one, EngineType)]
+        declared = [one for one in dialects if isinstance(one, DeclaredMetrics)]
+        silent = [one for one in engine_types if ADAPTERS[one].silent_until_used]
         # The blank come first: a pod of another engine may have an empty exporter beside it, and its own sample wins.
         parts = await asyncio.gather(
             self._sample_blank(silent, at, deadline),
             *(self._sample_engine(one, at, deadline) for one in engine_types),
+            self._sample_declared(declared, at, deadline),
         )
         return MetricsAnswer(
+            declared=parts[-1].declared,
             samples={pod: sample for part in parts for pod, sample in part.samples.items()},
-            problems={engine_type: problem for part in parts for engine_type, problem in part.problems.items()},
+            problems={dialect: problem for part in parts for dialect, problem in part.problems.items()},
             at_seconds=at,
         )
 
@@ -93,9 +99,7 @@ class Prometheus:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _sample_engine(self, engine_type: EngineType, at_seconds: float, deadline: float) -> MetricsAnswer:
-        adapter = ADAPTERS.get(engine_type)
-        if adapter is None:
-            return MetricsAnswer(samples={}, problems={engine_type: f"metrics of {engine_type} are not supported yet"})
+        adapter = ADAPTERS[engine_type]
         questions = [partial(self._ask_signal, signal, at_seconds) for signal in adapter.signals.values()]
         try:
             answers = await asyncio.gather(*(self._within(deadline, question) for question in questions))
@@ -105,6 +109,22 @@ class Prometheus:
         samples = await asyncio.to_thread(read_samples, series, adapter, at_seconds, self._settings)
         partial_because = next((warning for _, warning in answers if warning), None)
         return MetricsAnswer(samples=samples, problems={engine_type: partial_because} if partial_because else {})
+
+    async def _sample_declared(
+        self, declared: Sequence[DeclaredMetrics], at_seconds: float, deadline: float
+    ) -> MetricsAnswer:
+        """Return the pods by the names that are declared, all of them asked for together."""
+        names = names_by_role(declared)
+        questions = [partial(self._ask_names, metrics, at_seconds) for metrics in names.values()]
+        try:
+            answers = await asyncio.gather(*(self._within(deadline, question) for question in questions))
+        except MetricsError as error:
+            return MetricsAnswer(samples={}, problems=dict.fromkeys(declared, str(error)))
+        by_role = {role: by_name for role, (by_name, _) in zip(names, answers, strict=True)}
+        found = await asyncio.to_thread(read_declared, declared, by_role, at_seconds, self._settings)
+        partial_because = next((warning for _, warning in answers if warning), None)
+        problems: dict[Dialect, str] = dict.fromkeys(declared, partial_because) if partial_because else {}
+        return MetricsAnswer(samples={}, problems=problems, declared=found)
 
     async def _sample_blank(self, silent: Sequence[EngineType], at_seconds: float, deadline: float) -> MetricsAnswer:
         """Return the pods that have no series, of engines that have none until they are used."""
@@ -149,6 +169,14 @@ class Prometheus:
             raise MetricsError(answer.warning)
         try:
             return read_slots(answer.result, first_minute=first, until_minute=until_minute)
+        except MALFORMED as error:
+            raise not_prometheus(self._settings) from error
+
+    def _ask_names(self, metrics: Collection[str], at_seconds: float) -> tuple[SeriesByName, str | None]:
+        """Blocking, parsing included. Return the series of each of the metrics, and why they may be partial."""
+        answer = ask(self._settings, any_of_query(metrics, self._settings), at_seconds)
+        try:
+            return read_by_name(answer.result, self._settings), answer.warning
         except MALFORMED as error:
             raise not_prometheus(self._settings) from error
 

@@ -1,5 +1,6 @@
 """The PromQL that is sent: a query for each signal of an engine type and one more, whatever the number of pods.
 
+Of servers whose users name the metrics it is a query for each role of a metric, whatever the number of names.
 What wakes sleeping models is asked for in `tokenpace.prometheus.wake`.
 """
 
@@ -23,9 +24,13 @@ def window_query(signal: Signal, settings: PrometheusSettings) -> str:
 
     A range selector instead of a `rate()`: docs/decisions/0030.
     """
-    present = [f'{label}!=""' for label in (settings.namespace_label, settings.pod_label)]
-    required = {**signal.labels, **settings.extra_matchers}
-    return f"{signal.metric}{{{','.join([*present, *equal(required)])}}}[{settings.window_seconds}s]"
+    return f"{signal.metric}{{{','.join(_matchers(signal.labels, settings))}}}[{settings.window_seconds}s]"
+
+
+def any_of_query(metrics: Collection[str], settings: PrometheusSettings) -> str:
+    """Return the same query for every series of any of these metrics, whose names are letters, digits, `_` and `:`."""
+    one_of = f'__name__=~"{"|".join(sorted(metrics))}"'
+    return f"{{{','.join([one_of, *_matchers({}, settings)])}}}[{settings.window_seconds}s]"
 
 
 def blank_query(settings: PrometheusSettings) -> str:
@@ -37,6 +42,12 @@ def blank_query(settings: PrometheusSettings) -> str:
         f"min_over_time({window_query(Signal(metric), settings)})" for metric in ("scrape_samples_scraped", "up")
     )
     return f"{samples} == 0 and {up} == 1"
+
+
+def _matchers(labels: Mapping[str, str], settings: PrometheusSettings) -> list[str]:
+    present = [f'{label}!=""' for label in (settings.namespace_label, settings.pod_label)]
+    required = {**labels, **settings.extra_matchers}
+    return [*present, *equal(required)]
 
 
 def equal(labels: Mapping[str, str]) -> list[str]:

@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import Any
 
+from tokenpace.api.custom_server import DeclaredMetrics
 from tokenpace.api.variant import EngineType
 from tokenpace.engines.engine import EngineAdapter
 from tokenpace.engines.window import Scrape, Window
 from tokenpace.planning.observation import Idle, Live, Missing, Reading, Sample, Stale
 from tokenpace.prometheus.settings import PrometheusSettings
+
+Dialect = EngineType | DeclaredMetrics
+"""What a server's metrics are called: by its engine's adapter, or by its user."""
 
 PodKey = tuple[str, str]
 """Namespace and name of a pod."""
@@ -27,8 +32,11 @@ class MetricsAnswer:
 
     samples: Mapping[PodKey, Sample]
     """Of every pod with series. A pod that is not here has none: see `sample_of`."""
-    problems: Mapping[EngineType, str]
-    """By engine type, why nothing or not everything was answered, in one sentence without secrets."""
+    problems: Mapping[Dialect, str]
+    """Why nothing or not everything was answered, in one sentence without secrets."""
+    declared: Mapping[DeclaredMetrics, Mapping[PodKey, Sample]] = field(default_factory=dict)
+    """By the names that users declare, of every pod with series of these names: two may mean different things by one
+    name, so that a pod is read only by those of its own resource."""
     at_seconds: float | None = None
     """The moment that this is about, by Prometheus' clock; None where it did not tell the time."""
 
@@ -36,6 +44,13 @@ class MetricsAnswer:
     def problem(self) -> str | None:
         """All problems in one sentence, each once; None when everything was answered."""
         return "; ".join(dict.fromkeys(self.problems.values())) or None
+
+    def of(self, dialects: Iterable[Dialect]) -> "MetricsAnswer":
+        """Return the answer as a resource sees it whose servers speak these."""
+        found = [self.declared[one] for one in dialects if isinstance(one, DeclaredMetrics) and one in self.declared]
+        if not found:
+            return self
+        return replace(self, samples=dict(chain.from_iterable(one.items() for one in (self.samples, *found))))
 
 
 def sample_of(samples: Mapping[PodKey, Sample], namespace: str, pod: str) -> Sample:
@@ -118,8 +133,8 @@ def read_blank(result: Iterable[Mapping[str, Any]], settings: PrometheusSettings
 
 
 def _is_finite(reading: Reading) -> bool:
-    numbers = (getattr(reading, field.name) for field in fields(reading))
-    return all(number is None or math.isfinite(number) for number in numbers)
+    values = (getattr(reading, field.name) for field in fields(reading))
+    return all(math.isfinite(value) for value in values if isinstance(value, (int, float)))
 
 
 def _works(reading: Reading) -> bool:

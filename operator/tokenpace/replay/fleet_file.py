@@ -196,9 +196,7 @@ def _runnable(spec: LLMDeploymentSpec) -> LLMDeploymentSpec:
     """Return the spec with the variants that the operator would run."""
     runnable = runnable_variants(spec)
     if not runnable:
-        raise FleetFileError(
-            "spec.variants: none has a supported engine, `maxReplicas` above 0 and a `quality` from `slo.minQuality` on"
-        )
+        raise FleetFileError("spec.variants: none has `maxReplicas` above 0 and a `quality` from `slo.minQuality` on")
     if found := [problem for variant in runnable for problem in problems(spec, variant)]:
         raise FleetFileError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
     return spec.model_copy(update={"variants": runnable})
@@ -213,7 +211,7 @@ def _declared_spread(balancing: Balancing) -> Spread:
 
 
 def _variant(path: Path, declared: Variant, stated: VariantFile) -> VariantTruth:
-    engine = declared.engine.type if declared.engine else declared.metrics
+    engine = declared.engine_type
     limit = stated.batch_limit or launched_streams(declared, _BATCH_FLAGS) or UNLIMITED_STREAMS
     if stated.table is not None:
         table = stated.table

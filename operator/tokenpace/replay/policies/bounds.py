@@ -40,7 +40,7 @@ def chosen_variant(spec: LLMDeploymentSpec) -> Variant:
     variants = servable_variants(spec)
     if not variants:
         raise ValueError(
-            "spec.variants: none may run: declare one with a supported engine, `maxReplicas` above 0 and a `quality` "
+            "spec.variants: none may run: declare one with `maxReplicas` above 0 and a `quality` "
             "of at least `slo.minQuality`"
         )
     return min(variants, key=_cost_per_token) if spec.scaling.preference is Preference.COST else variants[0]

@@ -137,7 +137,7 @@ def tokenpace(fleet: Fleet, _traffic: Traffic, setting: float) -> Tokenpace:
 
 
 def _engine(variant: Variant) -> EngineType:
-    engine = variant.engine.type if variant.engine else variant.metrics
+    engine = variant.engine_type
     if engine is None or engine not in SIGNALS:
         raise ValueError(
             f"variant {variant.name}: metrics of {engine} cannot be replayed yet; {', '.join(SIGNALS)} can"
