@@ -1,4 +1,8 @@
-"""The Prometheus that the chart can bring for a trial: off by default, small, and what the operator then reads."""
+"""The Prometheus that the chart can bring for a trial: off by default, small, and what the operator then reads.
+
+Rendered here, and admitted by a real API server (tests/apiserver/test_chart.py). It runs in no test: the test cluster's
+Prometheus is Debian's where no registry answers, and that one cannot discover Kubernetes' pods.
+"""
 
 from typing import Any
 
