@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -36,17 +37,21 @@ class Server:
         """Return the text with the time of its values, so that a slow scrape makes no other rate."""
         if since_start < self.silent_seconds:
             return ""
-        return "".join(self._line(line, since_start, at_milliseconds) for line in self.text.splitlines())
+        lines = (self._line(*sample, since_start) for sample in _samples(self.text))
+        return "".join(f"{line} {at_milliseconds}\n" for line in lines)
 
-    def _line(self, line: str, since_start: float, at_milliseconds: int) -> str:
-        found = SAMPLE.fullmatch(line)
-        if found is None:
-            return f"{line}\n"
-        metric, labels, recorded = found[1], found[2] or "", float(found[3])
+    def _line(self, metric: str, labels: str, recorded: float, since_start: float) -> str:
         rate = self.rates.get(metric + labels, self.rates.get(metric, 0.0))
         restarted = since_start >= self.restart_seconds
         grown = rate * (since_start - self.restart_seconds) if restarted else recorded + rate * since_start
-        return f"{metric}{labels} {self.gauges.get(metric, grown)!r} {at_milliseconds}\n"
+        return f"{metric}{labels} {self.gauges.get(metric, grown)!r}"
+
+
+@cache
+def _samples(text: str) -> tuple[tuple[str, str, float], ...]:
+    """Return metric, labels and value of every sample."""
+    found = filter(None, map(SAMPLE.fullmatch, text.splitlines()))
+    return tuple((one[1], one[2] or "", float(one[3])) for one in found)
 
 
 @contextmanager

@@ -310,6 +310,19 @@ async def test_not_knowing_who_exports_nothing_is_a_problem_of_the_engines_that_
     assert isinstance(answer.samples["team", "chat"], Live)
 
 
+@pytest.mark.parametrize("engine", sorted(ADAPTERS))
+async def test_a_blank_page_is_an_idle_server_only_where_nothing_is_exported_before_it_is_used(
+    fake: FakePrometheus, engine: EngineType
+) -> None:
+    nothing = data({"result": []})
+    asks_for_blank = ("time()", "scrape_samples_scraped")
+    fake.reply = lambda handler, query: (healthy if any(part in query for part in asks_for_blank) else nothing)(
+        handler, query
+    )
+    answer = await ask(fake.url, frozenset({engine}))
+    assert (("team", "chat") in answer.samples) is ADAPTERS[engine].silent_until_used
+
+
 async def test_what_a_pod_exports_outweighs_an_empty_page_beside_it(fake: FakePrometheus) -> None:
     """A pod of llama.cpp is answered to the question for blank pods, too."""
     nothing = data({"result": []})
