@@ -42,3 +42,4 @@ def test_a_recording_is_stretched_to_the_rate_and_begins_again() -> None:
     found = list(islice(recorded.arrivals(1.0, random.Random(1)), 6))
     assert [arrival.at_seconds for arrival in found] == pytest.approx([0.0, 0.5, 2.0, 3.0, 3.5, 5.0])
     assert [arrival.prompt_tokens for arrival in found] == [10, 20, 30, 10, 20, 30]
+    assert (recorded.prompt_tokens, recorded.generated_tokens) == (20, 6)

@@ -95,6 +95,19 @@ async def test_nobody_there_is_an_error_that_names_the_option() -> None:
         await benched("http://127.0.0.1:9")
 
 
+async def test_a_recording_says_when_and_how_long(serve: Serve, tmp_path: Path) -> None:
+    (trace := tmp_path / "mine.csv").write_text("timestamp,prompt,generated\n0,4,3\n1,8,5\n3,12,7\n")
+    result = await benched(await serve(generated), trace=trace)
+    assert (result.workload.trace, result.workload.generated_tokens) == ("mine.csv", 5)
+    assert result.points[0].failed == 0
+
+
+async def test_a_recording_that_cannot_be_read_names_the_option(tmp_path: Path) -> None:
+    (trace := tmp_path / "mine.csv").write_text("when,what\n")
+    with pytest.raises(BenchError, match="--trace"):
+        await benched("http://127.0.0.1:9", trace=trace)
+
+
 async def test_a_sweep_of_a_server_with_two_seats_finds_that_it_is_full(serve: Serve) -> None:
     seats = asyncio.Semaphore(2)
 
@@ -131,8 +144,9 @@ def test_a_former_result_becomes_a_card_beside_its_reference(tmp_path: Path) -> 
 
 
 def test_a_result_survives_being_written_and_read(tmp_path: Path) -> None:
-    (written := tmp_path / "one.json").write_text(a_result().model_dump_json())
-    assert read(written) == a_result()
+    result = a_result(quality=a_quality(-1.0, -1e-5, texts=("two\u2028lines", "# no comment")))
+    (written := tmp_path / "one.json").write_text(result.model_dump_json(), encoding="utf-8")
+    assert read(written) == result
 
 
 def test_a_file_that_is_no_result_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Protocol
 
 from tokenpace.traces import Request
@@ -10,6 +11,14 @@ from tokenpace.traces import Request
 
 class Schedule(Protocol):
     """Requests without end, at a rate."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Of a request, in the mean."""
+
+    @property
+    def generated_tokens(self) -> int:
+        """Of a request, in the mean."""
 
     def arrivals(self, rate: float, randomness: random.Random, /) -> Iterator[Request]:
         """Yield arrivals in the order of their times, ``rate`` of them a second in the mean."""
@@ -46,6 +55,16 @@ class Recorded:
 
     requests: Sequence[Request]
     """In the order of their times, the first at 0."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The recording's mean."""
+        return round(fmean(request.prompt_tokens for request in self.requests))
+
+    @property
+    def generated_tokens(self) -> int:
+        """The recording's mean, and at least the two tokens that have a time between them."""
+        return max(2, round(fmean(request.generated_tokens for request in self.requests)))
 
     def arrivals(self, rate: float, _randomness: random.Random, /) -> Iterator[Request]:
         """Yield the recording, stretched."""

@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 
 from tokenpace.bench.card import card, card_name
-from tokenpace.bench.command import against, bench, read
+from tokenpace.bench.command import COMMENT, against, bench, read
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.job import job
 from tokenpace.bench.options import Options, of_variant
@@ -139,8 +139,8 @@ def _put(text: str, where: Path) -> None:
 
 
 def _say(line: str) -> None:
-    """Say how it goes, as a comment: a Job's log, progress and result together, stays YAML."""
-    typer.echo(f"# {line}", err=True)
+    """Say how it goes, as a comment: `read` finds the result in a Job's log, which holds both."""
+    typer.echo(f"{COMMENT} {line}", err=True)
 
 
 def _read(manifest: Path) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import ValidationError
 
 from tokenpace.bench.arrivals import Poisson, Recorded, Schedule
@@ -23,6 +22,8 @@ from tokenpace.bench.stream import ENDPOINTS
 from tokenpace.bench.sweep import declared, sweep
 from tokenpace.traces import TraceError, read_trace
 
+COMMENT: Final = "#"
+"""Begins the lines of a log that say how it goes. No line of JSON begins so."""
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -48,8 +49,6 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         load = Load(
             endpoint=endpoint(server.model),
             schedule=schedule,
-            prompt_tokens=options.prompt_tokens,
-            generated_tokens=options.generated_tokens,
             seed=options.seed,
             completions=options.completions,
             lone_requests=options.lone,
@@ -74,7 +73,7 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         quantization=options.quantization,
         image=options.image,
         machine=_machine(options),
-        workload=_workload(options),
+        workload=_workload(options, schedule),
         lone=lone,
         points=points,
         generation_tokens_per_second=most,
@@ -108,9 +107,10 @@ def read(path: Path) -> Result:
         BenchError: it is none.
         OSError: it cannot be read.
     """
+    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: an answer may hold a U+2028
     try:
-        return Result.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError) as error:
+        return Result.model_validate_json("\n".join(line for line in lines if not line.startswith(COMMENT)))
+    except ValidationError as error:
         raise BenchError(f"{path}: is no result of tokenpace bench: {error}") from error
 
 
@@ -144,11 +144,11 @@ def _schedule(options: Options) -> Schedule:
     return Poisson(options.prompt_tokens, options.generated_tokens, options.spread)
 
 
-def _workload(options: Options) -> Workload:
+def _workload(options: Options, schedule: Schedule) -> Workload:
     return Workload(
         api=options.api,
-        prompt_tokens=options.prompt_tokens,
-        generated_tokens=options.generated_tokens,
+        prompt_tokens=schedule.prompt_tokens,
+        generated_tokens=schedule.generated_tokens,
         spread=options.spread,
         trace=None if options.trace is None else options.trace.name,
         seed=options.seed,

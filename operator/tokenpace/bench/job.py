@@ -11,7 +11,7 @@ NAME = "tokenpace-bench"
 
 
 def job(options: Options, *, image: str, variant: str | None) -> Mapping[str, Any]:
-    """Return the manifest. Its log is the result: comments for the progress, then JSON, which together are YAML.
+    """Return the manifest. Its log is the result: comments for the progress, then JSON.
 
     Raises:
         BenchError: an option names a file, which the pod would not have.

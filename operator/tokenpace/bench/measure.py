@@ -34,8 +34,6 @@ class Load:
 
     endpoint: Endpoint
     schedule: Schedule
-    prompt_tokens: int
-    generated_tokens: int
     seed: int
     completions: int
     """Of each point, at the rate that it is offered."""
@@ -125,7 +123,11 @@ class Bench:
     async def _alone(self) -> Stream:
         load = self._load
         stream = Stream(scheduled_at=asyncio.get_running_loop().time())
-        await generate(self._session, load.request(load.prompt_tokens, load.generated_tokens, self._prompts), stream)
+        await generate(
+            self._session,
+            load.request(load.schedule.prompt_tokens, load.schedule.generated_tokens, self._prompts),
+            stream,
+        )
         if stream.end not in SERVED or not stream.tokens:
             raise BenchError(f"a request on its own failed: {stream.end}: {stream.detail or 'no token came'}")
         if stream.prompt_tokens is None:
