@@ -54,13 +54,14 @@ e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo
 
-soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted and simulated beside measured, many switches
+soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted beside measured, many switches, a simulated day
 	HYPOTHESIS_PROFILE=explore $(RUN) pytest -n 2 -m "$(LEVELS)"
 	$(RUN) python -m e2e.capacity q8
 	$(RUN) python -m e2e.capacity q4
 	$(RUN) python -m e2e.simulated
-	$(RUN) python -m e2e.switches --serving llama-cpp
 	$(RUN) python -m e2e.switches --serving tgi
+	$(RUN) python -m e2e.upheaval --serving llama-cpp
+	$(RUN) python -m benchmarks.soak
 
 # Recorded requests: https://github.com/Azure/AzurePublicDataset, data/AzureLLMInferenceTrace_conv.csv
 TRACE ?= ../shared/traces/azure-llm-2023-conv.csv
@@ -72,6 +73,7 @@ benchmark: .venv/.synced ## Figures for docs/benchmarks.md; TRACE is a recording
 	$(RUN) python -m benchmarks.mirror
 	$(RUN) python -m benchmarks.planning
 	$(RUN) python -m benchmarks.replay $(TRACE)
+	$(RUN) python -m benchmarks.scale
 
 crd: .venv/.synced ## Write the CRD from the models, for crds/ and the chart, and the reference of its fields
 	$(RUN) tokenpace crd > crds/tokenpace.dev_llmdeployments.yaml

@@ -16,6 +16,7 @@ from prometheus_client import start_http_server
 from tokenpace.api.names import GROUP, PLURAL, VERSION
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
+from tokenpace.controller.collection import collect_seldom
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.settings import Settings
 from tokenpace.prometheus.client import Prometheus
@@ -42,6 +43,7 @@ class Process:
     async def start(self) -> None:
         """Connect, begin to mirror the cluster, and start the loop."""
         settings = self._settings
+        collect_seldom()
         metrics = OperatorMetrics()
         start_http_server(settings.metrics_port, registry=metrics.registry)
         client = await ApiClient.from_environment()
