@@ -26,7 +26,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from benchmarks.simulated_cluster import POD_TOKENS_PER_SECOND, Counted, SimulatedCluster
 from kubernetes.aio.client import Configuration
 
@@ -37,11 +36,12 @@ from tokenpace.controller.loop import Loop
 from tokenpace.controller.settings import Settings
 from tokenpace.prometheus.client import Prometheus
 from tokenpace.prometheus.settings import PrometheusSettings
+from tokenpace.telemetry.logs import configure
 from tokenpace.telemetry.metrics import OperatorMetrics
 
 SIZES: Final = (1, 100, 500, 2_000)
-TICKS: Final = 100
-SETTLING_TICKS: Final = 30
+TICKS: Final = 60
+SETTLING_TICKS: Final = 20
 TICK_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 0.5
 START: Final = 1_800_000_000.0
@@ -237,9 +237,10 @@ async def operate(port: int, cluster: Connection, resources: int) -> Figures:
 def run_operator(result: Connection, port: int, cluster: Connection, resources: int) -> None:
     """Send the figures of one size."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     collect_seldom()
-    result.send(asyncio.run(operate(port, cluster, resources)))
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        configure("INFO", nowhere)
+        result.send(asyncio.run(operate(port, cluster, resources)))
 
 
 # --- the measurement -------------------------------------------------------------------------------------------------

@@ -169,12 +169,9 @@ class SimulatedCluster(HttpApiServer):
         )
 
     def delete_model(self, name: str, namespace: str) -> None:
-        """Delete an LLMDeployment and, as the garbage collector does, everything it owns."""
+        """Delete an LLMDeployment; what it owns goes when the garbage collector comes to it."""
         owner = self.fake.objects[LLM_DEPLOYMENTS, namespace, name]["metadata"]["uid"]
         self.remove(LLM_DEPLOYMENTS, namespace, name)
-        owned = [key for key, body in self.fake.objects.items() if controller_uid(body) == owner]
-        for key in owned:
-            self.remove(*key)
         self.demand.pop((namespace, name), None)
         self._written_at.pop(owner, None)
 
@@ -185,6 +182,7 @@ class SimulatedCluster(HttpApiServer):
 
     def pass_time(self, seconds: float) -> None:
         """Let controllers, engines and scrapes do what they do in this time."""
+        self._collect_garbage()
         self._start_and_stop_pods()
         for fleet, engines in self._serving().items():
             each = self.demand.get(fleet, 0.0) / len(engines)
@@ -199,6 +197,15 @@ class SimulatedCluster(HttpApiServer):
         self.forget_all_but(self._kept_changes)
 
     # --- controllers and nodes ---------------------------------------------------------------------------------------
+
+    def _collect_garbage(self) -> None:
+        """Remove what belongs to an LLMDeployment that is gone, also what was made for it a moment later."""
+        objects = list(self.fake.objects.items())
+        present = {body["metadata"]["uid"] for (kind, _, _), body in objects if kind == LLM_DEPLOYMENTS}
+        for key, body in objects:
+            owner = controller_uid(body)
+            if owner is not None and owner not in present:
+                self.remove(*key)
 
     def _start_and_stop_pods(self) -> None:
         by_owner: dict[str, list[Object]] = {}
