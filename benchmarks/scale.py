@@ -1,6 +1,6 @@
 """The operator's whole loop over 1, 100, 500 and 2,000 LLMDeployments of about four pods each, on one core.
 
-    python -m benchmarks.scale            # about 15 minutes
+    python -m benchmarks.scale
     python -m benchmarks.scale 100        # one size alone, without a plot
 
 Run from the repository's root. Mirrors, Lease, loop, client of the API server and client of Prometheus are the

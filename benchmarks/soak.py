@@ -1,6 +1,6 @@
 """Simulated hours of churn: what an operator holds at their end, and when everything is gone.
 
-    python -m benchmarks.soak                # 24 hours, in about 15 minutes
+    python -m benchmarks.soak                # 24 hours: 93 s an hour on a busy machine
     python -m benchmarks.soak --hours 4
 
 Run from the repository's root. One whole operator (mirrors, Lease, loop, client of the API server over HTTP, client of
