@@ -60,14 +60,15 @@ e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo
 
-soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted and simulated beside measured, many switches
+soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted beside measured, many switches, a simulated day
 	HYPOTHESIS_PROFILE=explore $(RUN) pytest -n 2 -m "$(LEVELS)"
 	$(RUN) python -m e2e.capacity q8
 	$(RUN) python -m e2e.capacity q4
 	$(RUN) python -m e2e.simulated
 	$(RUN) python -u -m e2e.bench
-	$(RUN) python -m e2e.switches --serving llama-cpp
 	$(RUN) python -m e2e.switches --serving tgi
+	$(RUN) python -m e2e.upheaval --serving llama-cpp
+	$(RUN) python -m benchmarks.soak
 
 # Recorded requests: https://github.com/Azure/AzurePublicDataset, data/AzureLLMInferenceTrace_conv.csv
 TRACE ?= ../shared/traces/azure-llm-2023-conv.csv
@@ -79,6 +80,7 @@ benchmark: .venv/.synced ## Figures for docs/benchmarks.md; TRACE is a recording
 	$(RUN) python -m benchmarks.mirror
 	$(RUN) python -m benchmarks.planning
 	$(RUN) python -m benchmarks.replay $(TRACE)
+	$(RUN) python -m benchmarks.scale
 
 crd: .venv/.synced ## Write the CRDs from the models, for crds/ and the chart, and the reference of its fields
 	for plural in llmdeployments llmspeedcards; do $(RUN) tokenpace crd $$plural > crds/tokenpace.dev_$$plural.yaml; done

@@ -61,6 +61,9 @@ class HttpApiServer:
         self.stalled = False
         """Whether watches stay open and bring nothing."""
         self.history: list[dict[str, Any]] = []
+        self.forgotten = 0
+        """Changes that are in the history no more: whoever watches from before their end lists again."""
+        self.forgotten_version = 0
         self._news = asyncio.Event()
         store = fake._store
 
@@ -149,8 +152,19 @@ class HttpApiServer:
         return web.json_response(found)
 
     def _list(self, kind: Kind, request: web.Request) -> dict[str, Any]:
+        """Return a page; its token is where the next one begins. Objects that go in between may hide others."""
         items = [body for key, body in self.fake.objects.items() if key[0] == kind and selected(body, request)]
-        return {"metadata": {"resourceVersion": self._version()}, "items": items}
+        begin = int(request.query.get("continue") or 0)
+        end = begin + int(request.query.get("limit") or len(items))
+        token = str(end) if end < len(items) else ""
+        return {"metadata": {"resourceVersion": self._version(), "continue": token}, "items": items[begin:end]}
+
+    def forget_all_but(self, changes: int) -> None:
+        """Keep only the last changes, as etcd does after a compaction."""
+        if dropped := self.history[:-changes]:
+            self.forgotten += len(dropped)
+            self.forgotten_version = int(dropped[-1]["event"]["object"]["metadata"]["resourceVersion"])
+            del self.history[: len(dropped)]
 
     def _version(self) -> str:
         return str(self.history[-1]["event"]["object"]["metadata"]["resourceVersion"]) if self.history else "0"
@@ -165,15 +179,13 @@ class HttpApiServer:
         return response
 
     async def _events(self, kind: Kind, request: web.Request) -> AsyncIterator[dict[str, Any]]:
-        if self.expired:
-            gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
-            yield {"type": "ERROR", "object": gone}
-            return
         ends_at = asyncio.get_running_loop().time() + float(request.query["timeoutSeconds"])
-        since, sent = int(request.query["resourceVersion"]), 0
+        since, sent = int(request.query["resourceVersion"]), self.forgotten
+        is_gone = self.expired or since < self.forgotten_version
         ended = False
-        while not ended:
-            news, fresh, sent = self._news, self.history[sent:], len(self.history)
+        while not ended and not is_gone:
+            news, fresh = self._news, self.history[sent - self.forgotten :]
+            sent = self.forgotten + len(self.history)
             for one in fresh:
                 body = one["event"]["object"]
                 if one["kind"] == kind and int(body["metadata"]["resourceVersion"]) > since and selected(body, request):
@@ -186,7 +198,11 @@ class HttpApiServer:
             await self._pass(request)
             if self.stalled:
                 await asyncio.sleep(3600)
-        if sent == len(self.history):
+            is_gone = sent < self.forgotten
+        if is_gone:
+            gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+            yield {"type": "ERROR", "object": gone}
+        elif sent == self.forgotten + len(self.history):
             yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": self._version()}}}
 
 

@@ -6,10 +6,14 @@ from typing import Any
 
 from tokenpace.api.variant import EngineType
 from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, SERVICES, SPEED_CARDS, Kind
+from tokenpace.controller.canaries import Canaries
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.mirrors import Holdings
+from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
+from tokenpace.controller.side_by_side import SideBySide
 from tokenpace.controller.speed_cards import keep_card
+from tokenpace.controller.unchanged import Unchanged
 from tokenpace.prometheus.samples import MetricsAnswer
 from tokenpace.telemetry.metrics import OperatorMetrics
 
@@ -40,7 +44,7 @@ class FakeMirrors:
 
     @property
     def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:
-        return {key[1:]: body for key, body in self._fake.objects.items() if key[0] == LLM_DEPLOYMENTS}
+        return {key[1:]: copy.deepcopy(body) for key, body in self._fake.objects.items() if key[0] == LLM_DEPLOYMENTS}
 
     def served_by_another(self, _namespace: str) -> bool:
         return False
@@ -107,6 +111,22 @@ class Operator:
         conditions = self.fake.objects[LLM_DEPLOYMENTS, "shop", name]["status"]["conditions"]
         found: dict[str, Any] = next(one for one in conditions if one["type"] == kind)
         return found
+
+
+def remembered(*parts: Any) -> dict[str, int]:
+    """Return the size of every container of a loop, or of another part, and of the controller's parts below it."""
+    found: dict[str, int] = {}
+    for part in parts:
+        for name, value in vars(part).items():
+            if isinstance(value, dict | set | list):
+                key = f"{type(part).__name__}.{name}"
+                found[key] = found.get(key, 0) + len(value)
+            elif type(value) in _PARTS:
+                found |= remembered(value)
+    return found
+
+
+_PARTS = (Canaries, Reporter, SideBySide, Unchanged)
 
 
 def declare(fake: Any, resource: dict[str, Any], name: str = "chat", **metadata: Any) -> dict[str, Any]:

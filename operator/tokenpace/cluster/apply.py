@@ -13,7 +13,7 @@ the resourceVersion that was observed; a size is set only if the size before it 
 measured, and against which server: docs/decisions/0041.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -170,6 +170,7 @@ def difference(
     desired: Iterable[Object],
     observed: Iterable[Object],
     fleet: Mapping[str, int],
+    is_right: Callable[[Object, Object], bool] = covers,
 ) -> tuple[Action, ...]:
     """Return what must be done; nothing for an LLMDeployment that is being deleted.
 
@@ -179,6 +180,7 @@ def difference(
         observed: objects as they are; those that the LLMDeployment does not control are passed over.
         fleet: replicas by variant. A variant that is not in it keeps its replicas. One that is in it with 0 and has
             no desired object any more is deleted once its pods are gone.
+        is_right: tells whether a live object is what a desired one says.
     """
     metadata = resource["metadata"]
     if "deletionTimestamp" in metadata:
@@ -186,18 +188,20 @@ def difference(
     ours = {target_of(one): one for one in observed if controller_uid(one) == metadata["uid"]}
     actions: list[Action] = []
     for body in desired:
-        actions += _bring_about(body, ours.pop(target_of(body), None), fleet)
+        actions += _bring_about(body, ours.pop(target_of(body), None), fleet, is_right)
     for leftover in sorted(ours.values(), key=lambda one: str(one["metadata"]["name"])):
         actions += _retire(leftover, fleet)
     return tuple(actions)
 
 
-def _bring_about(body: Object, live: Object | None, fleet: Mapping[str, int]) -> Iterator[Action]:
+def _bring_about(
+    body: Object, live: Object | None, fleet: Mapping[str, int], is_right: Callable[[Object, Object], bool]
+) -> Iterator[Action]:
     if live is None:
         yield Create(body)
         yield from _resize(body, 0, fleet)
     elif "deletionTimestamp" not in live["metadata"]:
-        if not covers(live, body):
+        if not is_right(live, body):
             yield Apply(body, live)
         yield from _resize(body, live["spec"].get("replicas", 0), fleet)
 

@@ -17,6 +17,7 @@ from tokenpace.api.names import GROUP, PLURAL, VERSION
 from tokenpace.cluster.calls import Call
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease, Serves
+from tokenpace.controller.collection import collect_seldom
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.mirrors import Mirrors
 from tokenpace.controller.settings import Settings
@@ -45,6 +46,7 @@ class Process:
     async def start(self) -> None:
         """Connect, begin to mirror the cluster, and start the loop."""
         settings = self._settings
+        collect_seldom()
         metrics = OperatorMetrics()
         start_http_server(settings.metrics_port, registry=metrics.registry)
 

@@ -5,7 +5,8 @@ observe (a constant number of queries) -> estimate and plan (pure) -> act (actio
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -14,10 +15,12 @@ from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
 from tokenpace.api.wake import WakeSignal
-from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute
+from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute, target_of
 from tokenpace.cluster.client import ApiClient
+from tokenpace.cluster.comparison import covers
+from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.lease import Lease
-from tokenpace.cluster.objects import batch_limits, desired_objects, outdated_variants, pins_of, template_hashes
+from tokenpace.cluster.objects import pins_of
 from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
 from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
@@ -30,11 +33,13 @@ from tokenpace.controller.observe import observe
 from tokenpace.controller.predictions import Predictions
 from tokenpace.controller.readable import Readable, readable_status
 from tokenpace.controller.recollection import keep, recall
+from tokenpace.controller.rendering import owner_of, rendering
 from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
 from tokenpace.controller.side_by_side import SideBySide
 from tokenpace.controller.speed_cards import cards_of, with_cards
+from tokenpace.controller.unchanged import Unchanged
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.observation import Wake
@@ -88,7 +93,9 @@ class Loop:
             lease,
             interval_seconds=settings.number_write_interval_seconds,
             writes_per_second=settings.status_writes_per_second,
+            monotonic=monotonic,
         )
+        self._unchanged = Unchanged()
         self._memories: dict[str, Memory] = {}
         self._unreadable_since: dict[str, float] = {}
         self._disputes: dict[str, Disputes] = {}
@@ -175,7 +182,7 @@ class Loop:
         self._note(answer.problem or asked.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
         works = {
-            uid: self._guarded(resource, self._attend(resource, one, answer, asked, taken))
+            uid: self._guarded(resource, partial(self._attend, resource, one, answer, asked, taken))
             for resource, one in found
             if (uid := resource["metadata"]["uid"]) not in self._under_way
         }
@@ -187,6 +194,7 @@ class Loop:
             _keep_only(remembered, uids)
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
+        self._unchanged.forget_all_but(uids)
         self._predictions.forget_all_but(uids)
 
     async def _asked(self, readables: Iterable[Readable]) -> WakeAnswer:
@@ -204,13 +212,15 @@ class Loop:
 
     def _read(self, resource: dict[str, Any]) -> Readable | Exception:
         """Return the resource with its spec, or why it cannot be run."""
-        uid, status = resource["metadata"]["uid"], readable_status(resource)
+        uid = resource["metadata"]["uid"]
+        same = partial(self._unchanged.of, uid)
+        status = same(readable_status, {"status": resource.get("status", {})})
         try:
-            declared = parse_spec(resource)
+            declared = same(parse_spec, {"spec": resource.get("spec", {}), "generation": _generation(resource)})
             cards = cards_of(declared, resource["metadata"]["namespace"], self.mirrors.speed_cards.objects)
             declared = with_cards(declared, cards, status)
-            launched = pins_of(self.mirrors.holdings(resource).deployments)
-            spec = in_force(runnable_spec(declared, launched), self._wall_clock())
+            launched = same(pins_of, self.mirrors.holdings(resource).deployments)
+            spec = in_force(same(runnable_spec, declared, frozenset(launched)), self._wall_clock())
         except Exception as error:  # noqa: BLE001 (whatever it is, it is told on this resource and the others go on)
             self._memories.pop(uid, None)  # what it was before says nothing about what it will be when it is mended
             return error
@@ -238,15 +248,14 @@ class Loop:
         status = unserved_status(metadata["name"], metadata["generation"], why, previous, now)
         await self._reporter.report(resource, status, turns(previous, status), now)
 
-    async def _guarded(self, resource: dict[str, Any], work: Coroutine[Any, Any, T]) -> T | None:
+    async def _guarded(self, resource: dict[str, Any], work: Callable[[], Awaitable[T]]) -> T | None:
         """Do some work for one resource, if we still may. Whatever goes wrong is reported there and ends here."""
         metadata = resource["metadata"]
         async with self._gate:
             if not self._lease.may_write():
-                work.close()
                 return None
             try:
-                return await work
+                return await work()
             except Exception as error:
                 log.exception("resource failed", namespace=metadata["namespace"], name=metadata["name"])
                 await self._report_failure(resource, error)
@@ -291,16 +300,16 @@ class Loop:
         """Observe, plan, act and report for one resource."""
         now = self._wall_clock()
         metadata = one.resource["metadata"]
-        pins = pins_of(holdings.deployments)
-        desired = desired_objects(one.resource, one.spec, pins)
+        same = partial(self._unchanged.of, one.uid)
+        rendered = same(rendering, owner_of(one.resource), one.spec, same(pins_of, holdings.deployments))
         sizes, disputes = holdings.sizes, self._disputes_of(one, holdings)
         observation = observe(
             metadata["namespace"],
             holdings,
             answer.of(_dialects_of(one.spec)),
             replicas=disputes.to_plan_on(sizes, now),
-            hashes={**template_hashes(desired), **holdings.targets.template_hashes},
-            slots=batch_limits(one.spec, desired),
+            hashes={**rendered.hashes, **holdings.targets.template_hashes},
+            slots=rendered.slots,
             dialects=_dialects_of(one.spec),
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
@@ -313,7 +322,12 @@ class Loop:
         self._predictions.tell(metadata, made)
         self._ask(one, holdings, made)
         observed = (*holdings.deployments, *holdings.others)
-        needed = difference(one.resource, desired, observed, made.fleet) + holdings.targets.actions(made.fleet)
+
+        def is_right(live: Object, body: Object) -> bool:
+            return same(covers, live, body, part=target_of(body))
+
+        needed = difference(one.resource, rendered.desired, observed, made.fleet, is_right)
+        needed += holdings.targets.actions(made.fleet)
         actions = () if one.hands_off is not None else disputes.permitted(needed, now)
         outcomes = await execute(actions, self._client, self._lease)
         self._disputes[one.uid] = disputes.after(planned, sizes, outcomes, now)
@@ -326,9 +340,9 @@ class Loop:
             observation=observation,
             plan=made,
             kept=keep(memory),
-            problems=field_problems(one.declared),
+            problems=same(field_problems, one.declared),
             refusals=refusals_of(outcomes),
-            outdated=outdated_variants(one.resource, one.spec, pins),
+            outdated=rendered.outdated,
             objective=self._objectives.status(one),
             hands_off=one.hands_off,
             cards=one.cards,
@@ -406,6 +420,12 @@ def _wake_signals(readables: Iterable[Readable]) -> dict[ResourceKey, WakeSignal
         for one in readables
         if one.spec.scaling.wake is not None and one.spec.scaling.sleeps_after_seconds is not None
     }
+
+
+def _generation(resource: Mapping[str, Any]) -> int | None:
+    """Return the number of the spec's version, which the API server counts up at every change."""
+    generation: int | None = resource["metadata"].get("generation")
+    return generation
 
 
 def _keep_only(remembered: MutableMapping[str, Any], uids: Collection[str]) -> None:

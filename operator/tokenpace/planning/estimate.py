@@ -3,7 +3,7 @@
 import statistics
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tokenpace.api.scaling import Balancing
 from tokenpace.api.slo import SLO
@@ -42,6 +42,8 @@ class Believed:
     """Whether a speed card or `expected` says something of the speed of generation."""
     carded: bool = False
     """Whether it is a speed card."""
+    planned: dict[int, PodLoad | None] = field(default_factory=dict, compare=False, repr=False)
+    """By pods that share their streams, what `planned_load` has answered: a plan asks it a dozen times."""
 
     @property
     def costs(self) -> Costs | None:
@@ -71,7 +73,12 @@ class Believed:
 
     def planned_load(self, replicas: int) -> PodLoad | None:
         """Return the load to plan with: as promised, without those targets that no number of replicas can keep."""
-        return None if self.costs is None else self._load(self.targets.attainable(self.costs, self.shape), replicas)
+        costs, pool = self.costs, self._pool(replicas)
+        if costs is None:
+            return None
+        if pool not in self.planned:
+            self.planned[pool] = self._load(self.targets.attainable(costs, self.shape), replicas)
+        return self.planned[pool]
 
     def tokens_per_second(self, replicas: int) -> float:
         """Return the capacity of one of ``replicas`` pods, to plan with; 0 while nothing is known."""
@@ -87,8 +94,11 @@ class Believed:
             targets,
             slots=self.learned.slots,
             most_streams=self.learned.most_streams,
-            pool=max(replicas, 1) if self.pooled else 1,
+            pool=self._pool(replicas),
         )
+
+    def _pool(self, replicas: int) -> int:
+        return max(replicas, 1) if self.pooled else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

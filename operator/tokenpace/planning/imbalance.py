@@ -7,6 +7,7 @@ Kept-alive connections stay with old pods, and a gateway may prefer some. Compar
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 IMBALANCE = 1.5
 """The most loaded pod has more than this many times the mean."""
@@ -38,14 +39,20 @@ class PodRequests:
 
     def after(self, requests: float, elapsed_seconds: float, window_seconds: float) -> "PodRequests":
         """Return the averages ``elapsed_seconds`` later."""
-        by_window = 1 - math.exp(-elapsed_seconds / window_seconds)
-        by_minutes = 1 - math.exp(-elapsed_seconds / IMBALANCE_SECONDS)
+        by_window = _weight(elapsed_seconds, window_seconds)
+        by_minutes = _weight(elapsed_seconds, IMBALANCE_SECONDS)
         return PodRequests(
             by_window=self.by_window + by_window * (requests - self.by_window),
             by_minutes=self.by_minutes + by_minutes * (requests - self.by_minutes),
             since_seconds=self.since_seconds,
             variant=self.variant,
         )
+
+
+@lru_cache(maxsize=64)
+def _weight(elapsed_seconds: float, constant_seconds: float) -> float:
+    """Return the weight of what is new in an exponential average, nearly always the same for all pods of a tick."""
+    return 1 - math.exp(-elapsed_seconds / constant_seconds)
 
 
 def imbalance(requests: Mapping[str, PodRequests], now: float) -> float | None:

@@ -69,23 +69,16 @@ def _plausible_sample(sample: Sample) -> Sample:
 
 def _plausible_reading(reading: Reading) -> Reading | None:
     """Return the reading without the measurements that cannot be true; None if too little is left."""
+    if _is_plausible(reading):  # nearly every one, and a tick may read thousands
+        return reading
     needed = (
         reading.generated_tokens_per_second,
         reading.prompt_tokens_per_second,
         reading.running_streams,
         reading.waiting_requests,
     )
-    sizes = (
-        reading.slots,
-        reading.tokens_per_completion,
-        reading.seconds_per_prompt_token,
-        reading.seconds_per_output_token,
-    )
     if not SHORTEST_SECONDS <= reading.window_seconds <= LARGEST_NUMBER or None in map(_amount, needed):
         return None
-    amounts = (*needed, reading.requests_per_second)
-    if all(value == _amount(value) for value in amounts) and all(value == _size(value) for value in sizes):
-        return reading
     return replace(
         reading,
         generated_tokens_per_second=_amount(reading.generated_tokens_per_second) or 0.0,
@@ -98,6 +91,30 @@ def _plausible_reading(reading: Reading) -> Reading | None:
         seconds_per_prompt_token=_size(reading.seconds_per_prompt_token),
         seconds_per_output_token=_size(reading.seconds_per_output_token),
     )
+
+
+def _is_plausible(reading: Reading) -> bool:
+    """Tell whether every measurement can be true as it is."""
+    for amount in (
+        reading.generated_tokens_per_second,
+        reading.prompt_tokens_per_second,
+        reading.running_streams,
+        reading.waiting_requests,
+    ):
+        if amount != 0 and not SMALLEST_NUMBER <= amount <= LARGEST_NUMBER:
+            return False
+    requests = reading.requests_per_second
+    if requests and not SMALLEST_NUMBER <= requests <= LARGEST_NUMBER:
+        return False
+    for size in (
+        reading.slots,
+        reading.tokens_per_completion,
+        reading.seconds_per_prompt_token,
+        reading.seconds_per_output_token,
+    ):
+        if size is not None and not SMALLEST_NUMBER <= size <= LARGEST_NUMBER:
+            return False
+    return SHORTEST_SECONDS <= reading.window_seconds <= LARGEST_NUMBER
 
 
 def _amount(value: float | None) -> float | None:

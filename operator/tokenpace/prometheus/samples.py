@@ -1,7 +1,7 @@
 """From what Prometheus answers to one `Sample` for each pod. Pure."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Any
@@ -67,13 +67,16 @@ def read_series(result: Iterable[Mapping[str, Any]], settings: PrometheusSetting
         MALFORMED: the result is not shaped like Prometheus'.
     """
     pods: dict[PodKey, dict[Target, dict[float, float]]] = {}
+    namespace_label, pod_label = settings.namespace_label, settings.pod_label
     for series in result:
         labels = series["metric"]
-        pod = labels[settings.namespace_label], labels[settings.pod_label]
+        pod = labels[namespace_label], labels[pod_label]
         target = labels.get("job", ""), labels.get("instance", "")
-        values = pods.setdefault(pod, {}).setdefault(target, {})
-        for at, value in _finite(series["values"]):
-            values[at] = values.get(at, 0.0) + value
+        found = _finite(series["values"])
+        values = pods.setdefault(pod, {}).setdefault(target, found)
+        if values is not found:
+            for at, value in found.items():
+                values[at] = values.get(at, 0.0) + value
     return pods
 
 
@@ -159,16 +162,28 @@ def _window(signals: Mapping[str, Mapping[Target, Mapping[float, float]]]) -> Wi
         for target, values in by_target.items():
             scrapes = targets.setdefault(target, {})
             for at, value in values.items():
-                scrapes.setdefault(at, {})[name] = value
+                if at in scrapes:
+                    scrapes[at][name] = value
+                else:
+                    scrapes[at] = {name: value}
     chosen = max(targets.values(), key=lambda scrapes: (len(scrapes), max(scrapes, default=0.0)), default={})
     return Window(tuple(Scrape(at, chosen[at]) for at in sorted(chosen)))
 
 
-def _finite(values: Iterable[tuple[Any, Any]]) -> Iterator[tuple[float, float]]:
-    for at, text in values:
-        try:
-            value = float(text)
-        except ValueError:
-            continue
-        if math.isfinite(value):
-            yield float(at), value
+def _finite(values: Iterable[tuple[Any, Any]]) -> dict[float, float]:
+    """Return the values that are numbers, by timestamp; nearly always that is every one of them."""
+    try:
+        found = {float(at): float(text) for at, text in values}
+    except ValueError:
+        found = {float(at): float(text) for at, text in values if _is_number(text)}
+    if all(map(math.isfinite, found.values())):
+        return found
+    return {at: value for at, value in found.items() if math.isfinite(value)}
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

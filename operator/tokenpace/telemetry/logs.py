@@ -40,7 +40,12 @@ def configure(level: str, stream: TextIO = sys.stderr) -> None:
     for chatty in ("kopf", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(max(levels[level], logging.WARNING))
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # First of all the level: a tick over 2,000 resources says as many things that nobody wants to hear.
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
