@@ -23,7 +23,13 @@ async def test_a_tick_asks_once_for_each_signal_and_for_the_time(
         asked.append(query)
         return Answer([1000.0, "1000"] if query == CLOCK else [], None)
 
+    def ask_range(_: PrometheusSettings, query: str, **__: object) -> Answer:
+        asked.append(query)
+        return Answer([], None)
+
     monkeypatch.setattr(client, "ask", ask)
+    monkeypatch.setattr(client, "ask_range", ask_range)
+    resource["metadata"]["creationTimestamp"] = "1970-01-01T00:00:00Z"
     fake = FakeApiServer()
     for number in range(resources):
         declare(fake, resource, f"chat-{number}")
@@ -32,4 +38,4 @@ async def test_a_tick_asks_once_for_each_signal_and_for_the_time(
     operator.loop._prometheus = prometheus
     await operator.ticks()
     await prometheus.close()
-    assert len(asked) == len(set(asked)) == 9  # llama.cpp has eight signals
+    assert len(asked) == len(set(asked)) == 10  # the time, the error budget, and the eight signals of llama.cpp

@@ -280,6 +280,7 @@ async def test_one_engines_failure_does_not_touch_another(fake: FakePrometheus) 
 
 @pytest.mark.parametrize("resources", [1, 40])
 async def test_declared_names_cost_a_query_a_role_however_many_there_are(fake: FakePrometheus, resources: int) -> None:
+    fake.reply = lambda handler, query: (healthy if query == "time()" else data({"result": []}))(handler, query)
     await ask(fake.url, frozenset(declared_names(number) for number in range(resources)))
     _clock, *windows = fake.requests
     assert len(windows) == 2
