@@ -35,7 +35,7 @@ async def test_a_tick_asks_once_for_each_signal_and_for_the_time(
         declare(fake, resource, f"chat-{number}")
     operator = Operator(fake)
     prometheus = Prometheus(PrometheusSettings())
-    operator.loop._prometheus = prometheus
+    operator.loop._prometheus = operator.loop._objectives._prometheus = prometheus
     await operator.ticks()
     await prometheus.close()
     assert len(asked) == len(set(asked)) == 10  # the time, the error budget, and the eight signals of llama.cpp
