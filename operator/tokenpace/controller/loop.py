@@ -12,10 +12,8 @@ from typing import Any, TypeVar
 import structlog
 
 from tokenpace.api.reasons import ReadyReason
-from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
-from tokenpace.api.wake import WakeSignal
-from tokenpace.cluster.apply import Outcome, Result, Scale, difference, execute, target_of
+from tokenpace.cluster.apply import Result, difference, execute, target_of
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.comparison import covers
 from tokenpace.cluster.kinds import Object
@@ -26,6 +24,7 @@ from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
 from tokenpace.controller.disputes import Disputes, begin
 from tokenpace.controller.events import Happening, scalings, sleeping, switching, turns
+from tokenpace.controller.journal import Journal
 from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
 from tokenpace.controller.objective import Objectives
@@ -48,8 +47,8 @@ from tokenpace.planning.schedules import in_force
 from tokenpace.probing.outcome import Outcome as CanaryOutcome
 from tokenpace.probing.outcome import Unknown
 from tokenpace.prometheus.client import Prometheus
-from tokenpace.prometheus.samples import Dialect, MetricsAnswer
-from tokenpace.prometheus.wake import ResourceKey, WakeAnswer
+from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.wake import WakeAnswer
 from tokenpace.telemetry.metrics import Decided, OperatorMetrics
 
 log = structlog.get_logger(__name__)
@@ -104,10 +103,7 @@ class Loop:
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
         self._under_way = SideBySide[Decided]()
         self._acted = False
-        self._decisions: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {}
-        """By resource, the last decision: logged when it changes, not at every tick."""
-        self._failures: dict[str, set[tuple[str, Result, str]]] = {}
-        """By resource, what was not done in the last tick: told once, not at every tick."""
+        self._journal = Journal(metrics)
         self._metrics_problem: str | None = None
         self.last_pass_monotonic_seconds = monotonic()
 
@@ -175,7 +171,7 @@ class Loop:
         ]
         found = [(resource, self._read(resource)) for resource in resources]
         readables = [one for _, one in found if isinstance(one, Readable)]
-        dialects = frozenset(dialect for one in readables for dialect in _dialects_of(one.spec))
+        dialects = frozenset(dialect for one in readables for dialect in one.dialects)
         with self._metrics.query_seconds.time():
             answer, asked = await asyncio.gather(self._prometheus.sample(dialects), self._asked(readables))
             await self._objectives.read(answer, readables)
@@ -190,16 +186,17 @@ class Loop:
         uids = {resource["metadata"]["uid"] for resource in resources}
         self._under_way.forget_all_but(uids)
         self._metrics.fleet.replace(self._under_way.results)
-        for remembered in (self._memories, self._disputes, self._unreadable_since, self._decisions, self._failures):
+        for remembered in (self._memories, self._disputes, self._unreadable_since):
             _keep_only(remembered, uids)
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
         self._unchanged.forget_all_but(uids)
         self._predictions.forget_all_but(uids)
+        self._journal.forget_all_but(uids)
 
     async def _asked(self, readables: Iterable[Readable]) -> WakeAnswer:
         """Return for which models somebody asks; without any that may sleep no query is sent."""
-        signals = _wake_signals(readables)
+        signals = {one.key: signal for one in readables if (signal := one.wake_signal) is not None}
         return await self._prometheus.wakes(signals) if signals else WakeAnswer({})
 
     def _note(self, problem: str | None) -> None:
@@ -216,7 +213,8 @@ class Loop:
         same = partial(self._unchanged.of, uid)
         status = same(readable_status, {"status": resource.get("status", {})})
         try:
-            declared = same(parse_spec, {"spec": resource.get("spec", {}), "generation": _generation(resource)})
+            generation = resource["metadata"].get("generation")
+            declared = same(parse_spec, {"spec": resource.get("spec", {}), "generation": generation})
             cards = cards_of(declared, resource["metadata"]["namespace"], self.mirrors.speed_cards.objects)
             declared = with_cards(declared, cards, status)
             launched = same(pins_of, self.mirrors.holdings(resource).deployments)
@@ -306,15 +304,15 @@ class Loop:
         observation = observe(
             metadata["namespace"],
             holdings,
-            answer.of(_dialects_of(one.spec)),
+            answer.of(one.dialects),
             replicas=disputes.to_plan_on(sizes, now),
             hashes={**rendered.hashes, **holdings.targets.template_hashes},
             slots=rendered.slots,
-            dialects=_dialects_of(one.spec),
+            dialects=one.dialects,
             canaries=self._canaries.outcomes(one.uid),
             tick_seconds=self._settings.tick_seconds,
             speed_cards=one.cards.used,
-            wake=asked.wakes.get((metadata["namespace"], metadata["name"]), Wake.MISSING),
+            wake=asked.wakes.get(one.key, Wake.MISSING),
         )
         planned, memory = plan(one.spec, observation, one.memory, now)
         made = disputes.allowed(planned, sizes, one.spec.scaling.max_replicas, now)
@@ -332,7 +330,7 @@ class Loop:
         outcomes = await execute(actions, self._client, self._lease)
         self._disputes[one.uid] = disputes.after(planned, sizes, outcomes, now)
         self._acted = self._acted or any(outcome.result is Result.DONE for outcome in outcomes)
-        self._record(metadata, made, outcomes)
+        self._journal.note(metadata, made, outcomes)
         facts = Facts(
             name=metadata["name"],
             generation=metadata["generation"],
@@ -389,43 +387,6 @@ class Loop:
         told = (*switched, *sleeping(one.status, status))
         await self._reporter.report(one.resource, status, (*told, *scaled, *turns(one.status, status)), now)
         return status
-
-    def _record(self, metadata: Mapping[str, Any], made: Plan, outcomes: tuple[Outcome, ...]) -> None:
-        """Log a decision that is new with every number it rests on, and count what was done and what failed."""
-        where = {"namespace": metadata["namespace"], "name": metadata["name"]}
-        decision = (made.reason, tuple(sorted(made.fleet.items())))
-        write = log.info if self._decisions.get(metadata["uid"]) != decision else log.debug
-        self._decisions[metadata["uid"]] = decision
-        write(made.message, **where, reason=made.reason, fleet=dict(made.fleet), numbers=dict(made.numbers))
-        scaled = sum(isinstance(one.action, Scale) and one.result is Result.DONE for one in outcomes)
-        self._metrics.decisions.labels(reason=made.reason).inc(scaled)
-        failed = [outcome for outcome in outcomes if outcome.result is not Result.DONE]
-        for outcome in failed:
-            self._metrics.failed_actions.labels(outcome=outcome.result).inc()
-        told = {(str(outcome.action), outcome.result, outcome.message) for outcome in failed}
-        for action, result, why in sorted(told - self._failures.get(metadata["uid"], set())):
-            log.warning("action not done", **where, action=action, result=result, why=why)
-        self._failures[metadata["uid"]] = told
-
-
-def _dialects_of(spec: LLMDeploymentSpec) -> frozenset[Dialect]:
-    spoken = (variant.custom.metrics if variant.custom else variant.engine_type for variant in spec.variants)
-    return frozenset(one for one in spoken if one is not None)
-
-
-def _wake_signals(readables: Iterable[Readable]) -> dict[ResourceKey, WakeSignal]:
-    """Return what wakes the models that may sleep."""
-    return {
-        (one.resource["metadata"]["namespace"], one.resource["metadata"]["name"]): one.spec.scaling.wake
-        for one in readables
-        if one.spec.scaling.wake is not None and one.spec.scaling.sleeps_after_seconds is not None
-    }
-
-
-def _generation(resource: Mapping[str, Any]) -> int | None:
-    """Return the number of the spec's version, which the API server counts up at every change."""
-    generation: int | None = resource["metadata"].get("generation")
-    return generation
 
 
 def _keep_only(remembered: MutableMapping[str, Any], uids: Collection[str]) -> None:

@@ -9,8 +9,11 @@ from tokenpace.api.reasons import ProgressingReason
 from tokenpace.api.scaling import Mode
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.status import LLMDeploymentStatus
+from tokenpace.api.wake import WakeSignal
 from tokenpace.controller.speed_cards import SpeedCards
 from tokenpace.planning.memory import Memory
+from tokenpace.prometheus.samples import Dialect
+from tokenpace.prometheus.wake import ResourceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,23 @@ class Readable:
         """The API server's identity of the resource: a namesake that comes later is another one."""
         uid: str = self.resource["metadata"]["uid"]
         return uid
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its namespace and its name."""
+        return self.resource["metadata"]["namespace"], self.resource["metadata"]["name"]
+
+    @property
+    def dialects(self) -> frozenset[Dialect]:
+        """What the metrics of its servers are called."""
+        variants = self.spec.variants
+        spoken = (variant.custom.metrics if variant.custom else variant.engine_type for variant in variants)
+        return frozenset(one for one in spoken if one is not None)
+
+    @property
+    def wake_signal(self) -> WakeSignal | None:
+        """What wakes it, if it may sleep."""
+        return self.spec.scaling.wake if self.spec.scaling.sleeps_after_seconds is not None else None
 
     @property
     def hands_off(self) -> ProgressingReason | None:
