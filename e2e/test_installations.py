@@ -1,5 +1,6 @@
 """Promises about installations: an upgrade restarts no model, and of two only one works."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e.images import built_image
 from e2e.installation import NAMESPACE, install_operator, throwaway_namespace, uninstall_operator
 from e2e.kubectl import ROOT, Kubectl
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
@@ -16,32 +18,41 @@ from e2e.waiting import throughout, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(300)]
 
-(PREVIOUS_CHART,) = Path(__file__).parent.glob("previous-chart/*.tgz")
+PREVIOUS = Path(__file__).parent / "previous-version"
+(PREVIOUS_CHART,) = PREVIOUS.glob("*.tgz")
 """As it was released: `helm package` of its commit."""
+(PREVIOUS_OPERATOR,) = PREVIOUS.glob("*.tar.xz")
+"""The package `tokenpace` of the same commit, without the replay, which no image holds."""
 DEFINITION = "llmdeployments.tokenpace.dev"
 
 
 @pytest.fixture
-def previous_chart(cluster: Kubectl) -> Iterator[None]:
-    """The previous chart instead of this one, with the operator of today; in the end this one again."""
-    today = ("clusterrole", "operator-of-today"), ("clusterrolebinding", "operator-of-today")
+def previous_version(cluster: Kubectl) -> Iterator[None]:
+    """The previous chart with the previous operator instead of this one; in the end this one again."""
+    image = "localhost/tokenpace/operator:previous-version"
+    packages = "/opt/tokenpace/lib/python3.*/site-packages"
+    dockerfile = f"""
+        FROM {built_image("operator")}
+        USER root
+        ADD {PREVIOUS_OPERATOR.name} /tmp/previous
+        RUN rm -r {packages}/tokenpace && mv /tmp/previous/tokenpace {packages}/
+        USER 65532:65532
+    """
+    build = ["docker", "build", "--quiet", "--tag", image, "--file", "-", str(PREVIOUS)]
+    subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
+    subprocess.run([ROOT / "hack" / "load-image.sh", image], check=True, capture_output=True)
     uninstall_operator()
-    # The operator of that chart looked neither for others nor for speed cards.
-    resources = "leases.coordination.k8s.io,llmspeedcards.tokenpace.dev"
-    cluster("create", *today[0], "--verb=list,watch", f"--resource={resources}")
-    account = f"--serviceaccount={NAMESPACE}:tokenpace"
-    cluster("create", *today[1], "--clusterrole=operator-of-today", account)
     try:
-        install_operator(cluster, chart=str(PREVIOUS_CHART))
+        install_operator(cluster, image=image, chart=str(PREVIOUS_CHART))
         yield
     finally:
-        for kind, name in today:
-            cluster("delete", kind, name)
         install_operator(cluster)
 
 
-@pytest.mark.usefixtures("previous_chart")
-def test_an_upgrade_from_the_previous_chart_restarts_no_model_and_goes_on(cluster: Kubectl, namespace: Kubectl) -> None:
+@pytest.mark.usefixtures("previous_version")
+def test_an_upgrade_from_the_previous_version_restarts_no_model_and_goes_on(
+    cluster: Kubectl, namespace: Kubectl
+) -> None:
     namespace.apply(manifest("chat"))
     resource = LLMDeployment(namespace, "chat")
     resource.until_condition("Ready", "True", seconds=START_SECONDS)
