@@ -52,6 +52,8 @@ integration: .venv/.synced tools cluster
 	KUBECONFIG=$(KUBECONFIG_FILE) $(RUN) pytest -m "prometheus or browser or apiserver"
 
 e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real Prometheus, a real model, real load
+	@# Prometheus anew: what the operators of an earlier run called is not judged.
+	@.tools/bin/kubectl --kubeconfig $(KUBECONFIG_FILE) --namespace monitoring delete pods --all
 	@# Stories side by side, each with its own resource; those that stop what all share come when the others have ended.
 	$(RUN) pytest e2e -m "e2e and not disruptive and not alone" -n 3 --dist loadscope --no-loadscope-reorder
 	$(RUN) pytest e2e -m alone
