@@ -1,4 +1,4 @@
-"""Scale to zero and back: seen idleness alone sends a model to sleep, and only who asks wakes it."""
+"""Scale to zero and back: seen idleness alone sends a model to sleep, and only who asks wakes what has gone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -168,6 +168,31 @@ def test_a_request_that_arrives_before_the_pods_have_gone_wakes_it() -> None:
 def test_an_old_picture_of_running_pods_wakes_nobody() -> None:
     decided, _ = plan(sleepy(), seen(*IDLE), asleep(), LATER)
     assert q8(decided) == 0
+
+
+UNSEEN = [
+    pytest.param(seen(*serving(1, Missing())), id="its pods are missing"),
+    pytest.param(seen(*IDLE, wake=Wake.MISSING), id="the series that wakes is missing"),
+    pytest.param(seen(*IDLE, wake=Wake.MISSING, problem="connection refused"), id="Prometheus is away"),
+]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_what_still_serves_goes_only_while_it_is_seen_to_be_idle(unseen: Observation) -> None:
+    """It fell asleep while nobody carried it out: paused, in mode Advisory, held or refused."""
+    decided, memory = watch(sleepy(), seen(*IDLE), 20 * AFTER)
+    assert q8(decided) == 0
+    decided, _ = plan(sleepy(), unseen, memory, NOW + 20 * AFTER + 5)
+    assert q8(decided) == 1
+    assert decided.message.startswith("Woken, because what still serves is not seen to be idle any more. ")
+
+
+def test_what_still_serves_unseen_is_not_said_to_be_asked_for_nothing() -> None:
+    """A schedule is all that wakes: no series says that nobody asks."""
+    spec = sleepy(wake=None, schedules=[OFFICE])
+    _, memory = watch(spec, seen(*IDLE, wake=Wake.MISSING), AFTER)
+    decided, _ = plan(spec, seen(*serving(1, Missing()), wake=Wake.MISSING), memory, LATER)
+    assert decided.slo_met.verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("awake", [declared(), sleepy(mode="Manual"), sleepy(wake=None)])
