@@ -259,6 +259,18 @@ def test_asleep_without_demand_is_good() -> None:
     assert decided.metrics_available.reason == MetricsReason.WAKE_SERIES_SEEN
 
 
+def test_as_long_as_somebody_asks_and_nothing_serves_the_slo_is_missed() -> None:
+    """Else a cold start would be minutes without a verdict, and no slot would be bad."""
+    decided, memory = plan(sleepy(), seen(replicas=0, wake=Wake.ASKED), asleep(), LATER)
+    starting = seen(pod("new", created=LATER, ready=False), replicas=1, wake=Wake.ASKED)
+    later, memory = plan(sleepy(), starting, memory, LATER + 5)
+    for told in (decided.slo_met, later.slo_met):
+        assert (told.verdict, told.reason) == (Verdict.FALSE, SLOMetReason.DEMAND_NOT_SERVED)
+        assert told.message == "Somebody asks, and no replica serves yet."
+    ready, _ = plan(sleepy(), seen(*serving(1, reading(3.0)), wake=Wake.ASKED), memory, LATER + 30)
+    assert ready.slo_met.verdict is Verdict.TRUE
+
+
 def test_a_series_that_is_missing_is_told_while_it_keeps_everybody_asleep() -> None:
     decided, _ = plan(sleepy(), seen(replicas=0, wake=Wake.MISSING), asleep(), LATER)
     assert decided.slo_met.verdict is Verdict.UNKNOWN
