@@ -130,6 +130,20 @@ async def test_a_floor_stays_shut_when_a_card_is_deleted(operator: Operator, res
     assert operator.condition("SpeedCardsAccurate")["reason"] == "SpeedCardNotFound"
 
 
+async def test_a_floor_stays_shut_when_a_card_is_measured_again_without_quality(
+    operator: Operator, resource: Any
+) -> None:
+    body = declare(operator.fake, resource)
+    body["spec"]["variants"][0]["speedCardRef"] = {"name": "fast"}
+    operator.fake.objects[SPEED_CARDS, "shop", "fast"] = card()
+    await operator.ticks()
+    del operator.fake.objects[SPEED_CARDS, "shop", "fast"]["spec"]["quality"]
+    operator.fake.objects[SPEED_CARDS, "shop", "fast"]["metadata"]["resourceVersion"] = "2"
+    await operator.ticks(2)
+    (status,) = operator.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["status"]["variants"]
+    assert status["quality"] == "99.1"
+
+
 async def test_a_card_that_another_version_wrote_is_told_with_the_field(operator: Operator, resource: Any) -> None:
     body = declare(operator.fake, resource)
     body["spec"]["variants"][0]["speedCardRef"] = {"name": "fast"}

@@ -9,9 +9,12 @@ _LATENCY = {"mean": "0.1", "p50": "0.1", "p90": "0.1", "p95": "0.1", "p99": "0.1
 
 
 def speed_card(costs: Costs, *, error: float = 0.05, streams: float = 4.0, **spec: Any) -> LLMSpeedCardSpec:
-    """Return a card with these costs, each with a standard error of so large a share of it."""
+    """Return a card with these costs, each with a standard error of so large a share of it.
+
+    A cost of 0 is what a fit found to be nothing; cards hold 1 ns of it.
+    """
     fitted = {
-        name: {"nanoseconds": round(seconds * 1e9), "standardErrorNanoseconds": round(error * seconds * 1e9)}
+        name: {"nanoseconds": max(1, round(seconds * 1e9)), "standardErrorNanoseconds": round(error * seconds * 1e9)}
         for name, seconds in (
             ("step", costs.step_seconds),
             ("generatedToken", costs.token_seconds),

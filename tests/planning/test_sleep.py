@@ -1,4 +1,4 @@
-"""Scale to zero and back: seen idleness alone sends a model to sleep, and only who asks wakes it."""
+"""Scale to zero and back: seen idleness alone sends a model to sleep, and only who asks wakes what has gone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -170,6 +170,31 @@ def test_an_old_picture_of_running_pods_wakes_nobody() -> None:
     assert q8(decided) == 0
 
 
+UNSEEN = [
+    pytest.param(seen(*serving(1, Missing())), id="its pods are missing"),
+    pytest.param(seen(*IDLE, wake=Wake.MISSING), id="the series that wakes is missing"),
+    pytest.param(seen(*IDLE, wake=Wake.MISSING, problem="connection refused"), id="Prometheus is away"),
+]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_what_still_serves_goes_only_while_it_is_seen_to_be_idle(unseen: Observation) -> None:
+    """It fell asleep while nobody carried it out: paused, in mode Advisory, held or refused."""
+    decided, memory = watch(sleepy(), seen(*IDLE), 20 * AFTER)
+    assert q8(decided) == 0
+    decided, _ = plan(sleepy(), unseen, memory, NOW + 20 * AFTER + 5)
+    assert q8(decided) == 1
+    assert decided.message.startswith("Woken, because what still serves is not seen to be idle any more. ")
+
+
+def test_what_still_serves_unseen_is_not_said_to_be_asked_for_nothing() -> None:
+    """A schedule is all that wakes: no series says that nobody asks."""
+    spec = sleepy(wake=None, schedules=[OFFICE])
+    _, memory = watch(spec, seen(*IDLE, wake=Wake.MISSING), AFTER)
+    decided, _ = plan(spec, seen(*serving(1, Missing()), wake=Wake.MISSING), memory, LATER)
+    assert decided.slo_met.verdict is Verdict.UNKNOWN
+
+
 @pytest.mark.parametrize("awake", [declared(), sleepy(mode="Manual"), sleepy(wake=None)])
 def test_a_spec_that_does_not_let_it_sleep_wakes_it(awake: LLMDeploymentSpec) -> None:
     decided, _ = plan(awake, seen(replicas=0), asleep(), LATER)
@@ -232,6 +257,18 @@ def test_asleep_without_demand_is_good() -> None:
     decided, _ = plan(sleepy(), seen(replicas=0), asleep(), LATER)
     assert (decided.slo_met.verdict, decided.slo_met.reason) == (Verdict.TRUE, SLOMetReason.NO_DEMAND)
     assert decided.metrics_available.reason == MetricsReason.WAKE_SERIES_SEEN
+
+
+def test_as_long_as_somebody_asks_and_nothing_serves_the_slo_is_missed() -> None:
+    """Else a cold start would be minutes without a verdict, and no slot would be bad."""
+    decided, memory = plan(sleepy(), seen(replicas=0, wake=Wake.ASKED), asleep(), LATER)
+    starting = seen(pod("new", created=LATER, ready=False), replicas=1, wake=Wake.ASKED)
+    later, memory = plan(sleepy(), starting, memory, LATER + 5)
+    for told in (decided.slo_met, later.slo_met):
+        assert (told.verdict, told.reason) == (Verdict.FALSE, SLOMetReason.DEMAND_NOT_SERVED)
+        assert told.message == "Somebody asks, and no replica serves yet."
+    ready, _ = plan(sleepy(), seen(*serving(1, reading(3.0)), wake=Wake.ASKED), memory, LATER + 30)
+    assert ready.slo_met.verdict is Verdict.TRUE
 
 
 def test_a_series_that_is_missing_is_told_while_it_keeps_everybody_asleep() -> None:

@@ -91,6 +91,50 @@ def test_a_card_that_admits_no_error_is_left_too(factor: float) -> None:
     assert seconds_per_token(costs_of(learned), 12.0) == pytest.approx(seconds_per_token(TRUTH, 12.0), rel=0.05)
 
 
+# --- Costs that a fit put to nothing
+
+
+def test_tokens_that_a_fit_put_to_nothing_are_learned_from_two_loads() -> None:
+    """The card and the truth agree at 8 streams; at 2 the card is a third too slow, and with 1 ns it stays so."""
+    said, truth = Costs(0.04, 0.0, 0.0001), Costs(0.024, 0.002, 0.0001)
+    learned = from_card(speed_card(said, error=0.0, streams=8.0))
+    low, high = (steady(streams, truth=truth, timed=False) for streams in (2.0, 8.0))
+    for _ in range(12):
+        learned = taught(taught(learned, [low], 300), [high], 300)
+    for streams in (2.0, 8.0):
+        found = seconds_per_token(costs_of(learned), streams)
+        assert found == pytest.approx(seconds_per_token(truth, streams), rel=0.15)
+
+
+def test_steps_that_a_fit_put_to_nothing_are_a_guess_of_a_tenth_of_a_lone_streams_time() -> None:
+    belief = fitted_belief(speed_card(Costs(0.0, 0.01, 0.0001), error=0.0))
+    assert belief.costs.step_seconds == pytest.approx(0.1 * (belief.costs.step_seconds + belief.costs.token_seconds))
+    assert belief.covariance[0][0] == GUESSED_DEVIATION**2
+
+
+def test_streams_that_are_slower_than_a_card_of_free_tokens_said_are_not_unattainable() -> None:
+    """An hour at 8 streams of 56 ms a token. With tokens for nothing even a lone stream would be believed too slow."""
+    said, truth = Costs(0.04, 0.0, 0.0), Costs(0.04, 0.002, 0.0)
+    card = speed_card(said, error=0.0, streams=8.0)
+    learned = taught(from_card(card), [steady(8.0, truth=truth, timed=False)], 3600)
+    assert 1.0 / seconds_per_token(costs_of(learned), 1.0) > 20.0
+
+
+@pytest.mark.parametrize("said", [Costs(0.04, 0.0, 0.0001), Costs(0.0, 0.01, 0.0001)])
+@pytest.mark.parametrize("streams", [1.0, 8.0, 64.0])
+def test_a_card_is_believed_at_its_heaviest_load_whatever_its_fit_put_to_nothing(said: Costs, streams: float) -> None:
+    costs = costs_of(from_card(speed_card(said, streams=streams)))
+    heaviest = said.step_seconds + said.token_seconds * streams
+    assert costs.step_seconds + costs.token_seconds * streams == pytest.approx(heaviest, rel=1e-3)
+
+
+def test_prompt_tokens_that_a_fit_put_to_nothing_are_guessed_and_not_known() -> None:
+    assert from_card(speed_card(TRUTH)).knows_prompts
+    learned = from_card(speed_card(replace(TRUTH, prompt_token_seconds=0.0)))
+    assert not learned.knows_prompts
+    assert costs_of(learned).prompt_token_seconds == pytest.approx(0.4 * TRUTH.token_seconds)
+
+
 # --- Ten minutes
 
 

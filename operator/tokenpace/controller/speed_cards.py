@@ -65,7 +65,8 @@ def cards_of(spec: LLMDeploymentSpec, namespace: str, objects: Mapping[Key, Obje
 def with_cards(spec: LLMDeploymentSpec, cards: SpeedCards, status: LLMDeploymentStatus) -> LLMDeploymentSpec:
     """Return the spec with quality and cost of the cards, where a variant declares none of its own.
 
-    Where a card is gone, quality stays what it was: a floor must not open because somebody deleted an object.
+    Where a card is gone or says none, quality stays what it was: a floor must not open because somebody deleted an
+    object, or measured again and left quality out.
     """
     if all(variant.speed_card_ref is None for variant in spec.variants):
         return spec
@@ -149,7 +150,7 @@ def _other_compute(card: LLMSpeedCardSpec, variant: Variant) -> str | None:
 def _with_card(variant: Variant, card: LLMSpeedCardSpec | None, reported_quality: Decimal | None) -> Variant:
     measured = card.quality.percent if card is not None and card.quality is not None else None
     cost = card.cost.hourly if card is not None and card.cost is not None else None
-    known = measured if card is not None else reported_quality
+    known = reported_quality if measured is None else measured
     quality = known if variant.declared_quality is None else variant.declared_quality
     return variant.model_copy(
         update={

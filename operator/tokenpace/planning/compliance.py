@@ -12,6 +12,7 @@ from tokenpace.api.reasons import SLOMetReason
 from tokenpace.api.slo import SLO, FirstTokenTarget, StreamTarget
 from tokenpace.planning.decision import Finding, Verdict
 from tokenpace.planning.estimate import Believed, Estimate, promised_demand
+from tokenpace.planning.observation import Wake
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.unmeasured import estimated
 from tokenpace.planning.wording import shown
@@ -32,7 +33,10 @@ class _Check:
 
 
 def slo_met(slo: SLO, sight: Sight, estimate: Estimate) -> Finding:
-    """Return whether every declared target holds now."""
+    """Return whether every declared target holds now. While nothing serves and somebody asks, none does."""
+    if sight.observation.wake is Wake.ASKED and not sight.serving:
+        message = "Somebody asks, and no replica serves yet."
+        return Finding(Verdict.FALSE, SLOMetReason.DEMAND_NOT_SERVED, message)
     served = estimate.served_tokens_per_second
     if served is None:
         return Finding(Verdict.UNKNOWN, SLOMetReason.NO_DATA, "Nothing is measured.")

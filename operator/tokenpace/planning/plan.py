@@ -265,8 +265,12 @@ def _woken(spec: LLMDeploymentSpec, sight: Sight, decided: Plan) -> Plan:
     wake = spec.scaling.wake
     if wake is not None and sight.observation.wake is Wake.ASKED:
         why = f"`{wake.metric_name}` says that somebody asks"
+    elif is_asked(sight):
+        why = "a replica is at work"
+    elif spec.scaling.sleeps_after_seconds is None:
+        why = "the spec wants it awake"
     else:
-        why = "a replica is at work" if is_asked(sight) else "the spec wants it awake"
+        why = "what still serves is not seen to be idle any more"
     message = f"Woken, because {why}. {decided.message}"
     return replace(decided, reason=DecisionReason.WOKEN, message=message)
 

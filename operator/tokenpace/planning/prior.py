@@ -29,6 +29,11 @@ SMALLEST_SHARE = 0.001
 """Neither a step nor a token is believed to take less than this share of a lone stream's time: what is nothing could
 not be learned away from."""
 
+FITTED_SHARE = 0.1
+"""What a fit put to nothing is believed to take at the load at which it shows most: a step of a lone stream's time,
+tokens of that at the heaviest load. At 1 ns it is never learned: after an hour at one load a pod that was 40 % slower
+than its card had all of it put to the step, and a stream speed that it gives was called unattainable."""
+
 PROMPT_TOKEN_SHARE = 0.4
 """Cost of a prompt token by that of a generated token: 0.11 ms by 0.26 ms in the same measurements."""
 
@@ -65,10 +70,25 @@ def fitted_belief(card: LLMSpeedCardSpec) -> Belief:
 
     A standard error of e around n is that of a log-normal with a variance of ``log(1 + (e/n)²)``. No cost is believed
     to be known worse than one that was guessed.
+
+    A cost that the fit put to nothing is one that the sweep does not tell from the others, whatever error it states:
+    it gets `FITTED_SHARE` of the time in which it shows most, with the deviation of a guess, so that it can be learned.
+    The time of a token at the heaviest load that was measured stays what it was.
     """
     fitted = (card.fit.step, card.fit.generated_token, card.fit.prompt_token)
     step, token, prompt = (bounded(one.nanoseconds / 1e9) for one in fitted)
     first, second, third = map(_deviation, fitted)
+    streams = prior_streams(Expected(), card)
+    heaviest_seconds = step + token * streams
+    if token * streams < SMALLEST_SHARE * heaviest_seconds:
+        step, token = (1.0 - FITTED_SHARE) * heaviest_seconds, FITTED_SHARE * heaviest_seconds / streams
+        second = GUESSED_DEVIATION
+    elif step < SMALLEST_SHARE * (step + token):
+        lone_seconds = heaviest_seconds / (FITTED_SHARE + (1.0 - FITTED_SHARE) * streams)
+        step, token = FITTED_SHARE * lone_seconds, (1.0 - FITTED_SHARE) * lone_seconds
+        first = GUESSED_DEVIATION
+    if prompt < SMALLEST_SHARE * token:
+        prompt, third = _prompt(token), GUESSED_DEVIATION
     return Belief.independent(Costs(step, token, prompt), (first, second, third))
 
 

@@ -1,7 +1,7 @@
 """Scale to zero and back: when nothing runs, and what brings it back.
 
 Asleep is a state that is remembered, because what runs does not tell it: of a new resource nothing runs either. It
-follows from what is seen alone. What is not seen sends nobody to sleep and wakes nobody.
+follows from what is seen alone. What is not seen sends nobody to sleep, and wakes nothing that has gone.
 """
 
 from dataclasses import replace
@@ -22,8 +22,8 @@ gone after the last scrape of one and before the first scrape of the other, as t
 def remember_sleep(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     """Return the memory with whether the model is asleep at this moment. Seen twice it is the same.
 
-    It falls asleep when every look for as long as is declared has seen it idle, and stays so until somebody asks, or
-    the spec wants it awake.
+    It falls asleep when every look for as long as is declared has seen it idle, and stays so until somebody asks, the
+    spec wants it awake, or of what still serves it is not seen that nobody asks.
     """
     after_seconds = spec.scaling.sleeps_after_seconds
     memory = replace(memory, idle=_idleness(memory, spec, sight))
@@ -32,7 +32,9 @@ def remember_sleep(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Mem
     if after_seconds is None or is_asked(sight) or not (asleep or tired):
         return replace(memory, asleep_since_seconds=None)
     if asleep:
-        return memory
+        # What still serves was let go by a plan that nobody carried out: it goes only as long as it is seen to be idle.
+        seen = memory.idle is not None or not sight.serving
+        return memory if seen else replace(memory, asleep_since_seconds=None)
     # What it has learned of speeds stays; where it was going, and what was wanted, is another day's.
     return replace(memory, asleep_since_seconds=sight.now, goal=None, descent=None, history=())
 
