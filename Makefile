@@ -62,12 +62,17 @@ e2e: .venv/.synced tools cluster images ## End to end on kind: the chart, a real
 demo: .venv/.synced tools cluster images ## One model on a kind cluster; watch replicas follow demand, then precision
 	$(RUN) python -m e2e.demo
 
+# Speed cards that are measured, and then planned from.
+CARDS := .tools/e2e/cards
+
 soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted beside measured, many switches, a simulated day
 	HYPOTHESIS_PROFILE=explore $(RUN) pytest -n 2 -m "$(LEVELS)"
 	$(RUN) python -m e2e.capacity q8
 	$(RUN) python -m e2e.capacity q4
 	$(RUN) python -m e2e.simulated
-	$(RUN) python -u -m e2e.bench
+	$(RUN) python -u -m e2e.bench --out $(CARDS)
+	$(RUN) python -m e2e.capacity q8 --from-card $(CARDS)/q8_0.yaml
+	$(RUN) python -m e2e.wrong_card q8 $(CARDS)/q8_0.yaml
 	$(RUN) python -m e2e.switches --serving tgi
 	$(RUN) python -m e2e.upheaval --serving llama-cpp
 	$(RUN) python -m benchmarks.soak

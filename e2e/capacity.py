@@ -3,8 +3,8 @@
 Each run first drives one replica into saturation, where clients are served all that it can do, and then offers exactly
 the capacity that the operator had reported before, where clients must get what is promised.
 
-With ``--from-card FILE`` the operator starts from that speed card, measured in a pod of this variant's size
-(``python -u -m e2e.bench --cpu 120m``), and the first line is what it predicts from it before any load.
+With ``--from-card FILE`` the operator starts from that speed card (``python -u -m e2e.bench``), with a pod of the size
+that the card was measured in, and the first line is what it predicts from it before any load.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from rich.table import Table
 from e2e.clients_view import ClientsView, served_when_full
 from e2e.installation import laboratory
 from e2e.kubectl import TOOLS, Manifest
-from e2e.llmdeployment import SERVINGS, SLOTS, START_SECONDS, LLMDeployment, manifest
+from e2e.llmdeployment import SERVINGS, SLOTS, START_SECONDS, LLMDeployment, manifest, planned_from
 from e2e.load_pod import SHAPE, Load, start_load
 from e2e.recording import Recording, recording
 from e2e.waiting import until
@@ -76,9 +76,7 @@ def served_by_a_full_replica(resource: LLMDeployment, name: str, tokens_per_seco
 
 def apply_with_card(resource: LLMDeployment, variant: str, card: Manifest) -> None:
     """Apply a card, and the resource with one replica of a variant that is planned from it."""
-    wanted = manifest(resource.name, variants=(variant,), scaling={"mode": "Manual"})
-    wanted["spec"]["variants"][0]["speedCardRef"] = {"name": card["metadata"]["name"]}
-    resource.kubectl.apply(card, wanted)
+    resource.kubectl.apply(card, planned_from(card, resource.name, variant))
     resource.until_condition("Ready", "True", seconds=START_SECONDS)
 
 

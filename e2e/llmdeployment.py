@@ -43,6 +43,18 @@ def manifest(
     return base
 
 
+def planned_from(card: Manifest, name: str, variant: str) -> Manifest:
+    """Return the demo's manifest with one replica of a variant that is planned from a card.
+
+    Its pod is as large as the one that the card was measured in: the speed of a CPU goes with its limit.
+    """
+    wanted = manifest(name, variants=(variant,), scaling={"mode": "Manual"})
+    (only,) = wanted["spec"]["variants"]
+    only["speedCardRef"] = {"name": card["metadata"]["name"]}
+    only["resources"] = _merged(only["resources"], {"limits": {"cpu": card["spec"]["hardware"]["cpu"]}})
+    return wanted
+
+
 def _merged(base: Any, change: Any) -> Any:
     if isinstance(base, Mapping) and isinstance(change, Mapping):
         return {key: _merged(base.get(key), change[key]) if key in change else base[key] for key in {**base, **change}}

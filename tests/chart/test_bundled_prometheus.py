@@ -76,6 +76,21 @@ def test_pods_are_known_by_the_labels_that_the_operator_looks_for() -> None:
     assert targets["__meta_kubernetes_pod_name"] == told["TOKENPACE_PROMETHEUS__POD_LABEL"]
 
 
+def test_pods_whose_metrics_are_elsewhere_are_scraped_there_as_by_the_pod_monitor() -> None:
+    rules = jobs()["inference"]["relabel_configs"]
+    (monitored,) = (
+        endpoint["relabelings"][0]
+        for monitor in of_kind("PodMonitor", {"podMonitor.enabled": True})
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]
+        if endpoint["port"] == "http"
+    )
+    assert {
+        "source_labels": monitored["sourceLabels"],
+        "regex": monitored["regex"],
+        "target_label": monitored["targetLabel"],
+    } in rules
+
+
 def test_it_looks_where_the_operator_works() -> None:
     def looked_at(**values: Any) -> Any:
         (discovery,) = jobs(**values)["inference"]["kubernetes_sd_configs"]

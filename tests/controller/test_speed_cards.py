@@ -144,6 +144,28 @@ async def test_a_floor_stays_shut_when_a_card_is_measured_again_without_quality(
     assert status["quality"] == "99.1"
 
 
+@pytest.mark.parametrize(
+    ("others", "scaling", "told"),
+    [
+        ({"hourlyCost": "3"}, {}, "The cost of q8 is unknown and taken to be 3 an hour, the dearest"),
+        (
+            {"speedCardRef": {"name": "gone"}},
+            {"maxHourlyCost": "2"},
+            "The cost of q8 and dear is unknown, and `scaling.maxHourlyCost` bounds nothing",
+        ),
+    ],
+)
+async def test_a_cost_that_no_card_tells_is_told_with_what_follows(
+    operator: Operator, resource: Any, others: Any, scaling: Any, told: str
+) -> None:
+    body = declare(operator.fake, resource)
+    first = body["spec"]["variants"][0]
+    body["spec"]["variants"] = [first | {"speedCardRef": {"name": "gone"}}, first | {"name": "dear", **others}]
+    body["spec"].setdefault("scaling", {}).update(scaling)
+    await operator.ticks()
+    assert told in operator.condition("SpeedCardsAccurate")["message"]
+
+
 async def test_a_card_that_another_version_wrote_is_told_with_the_field(operator: Operator, resource: Any) -> None:
     body = declare(operator.fake, resource)
     body["spec"]["variants"][0]["speedCardRef"] = {"name": "fast"}

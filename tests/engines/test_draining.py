@@ -61,13 +61,17 @@ def asked_once(server: FakeServer) -> bool:
         ("running 0\nwaiting 2\n", False),
         ("running 10\nwaiting 0\n", False),
         ("running 0\nwaiting 0\nrunning_total 5\nnever_running 5\n", True),
-        ("# HELP running How many.\n# TYPE running gauge\n", True),
-        ("", True),
     ],
 )
 def test_a_server_is_idle_when_every_series_of_every_gauge_is_zero(server: FakeServer, page: str, idle: bool) -> None:
     server.pages = [page]
     assert asked_once(server) is idle
+
+
+@pytest.mark.parametrize("page", ["", "# HELP running How many.\n# TYPE running gauge\n", "ended 5\n"])
+def test_a_server_without_the_gauges_does_not_say_that_it_is_idle(server: FakeServer, page: str) -> None:
+    server.pages = [page]
+    assert not asked_once(server)
 
 
 @pytest.mark.parametrize("status", [401, 404, 500, 503])

@@ -39,6 +39,16 @@ def test_a_directory_that_was_converted_before_is_loaded_as_it_is(render: Render
     assert (pod.flag("--model_path"), pod.flag("--task"), pod.flag("--weight-format")) == ("/models/8b", None, None)
 
 
+def test_the_graph_of_a_converted_directory_says_its_own_batch_limit(start: Start) -> None:
+    """Some versions refuse the flag without `--task`."""
+    fields = {
+        "engine": OVMS,
+        "source": {"volume": {"claimName": "shelf", "path": "/8b"}},
+        "expected": {"atStreams": 48},
+    }
+    assert OpenVINO().batch_limit(OpenVINO().pod_template(start(**fields))) is None
+
+
 def test_clients_see_the_served_name_and_metrics_are_on(render: Render) -> None:
     pod = render(**SERVER, model={"servedName": "llama"})
     assert pod.flag("--model_name") == "llama"

@@ -113,6 +113,15 @@ def test_before_the_first_request_its_gauges_alone_are_an_idle_server() -> None:
     assert (reading.generated_tokens_per_second, reading.running_streams, reading.requests_per_second) == (0, 0, 0)
 
 
+def test_a_first_token_is_generated_though_no_step_counts_it() -> None:
+    """It comes with the prefill: four answers of five tokens are sixteen steps' and four prefills'."""
+    before = {"running": 0.0, "waiting": 0.0, "decoded_tokens": 100.0, "first_tokens": 10.0}
+    after = {**before, "decoded_tokens": 116.0, "first_tokens": 14.0}
+    reading = SGLang().read(Window((Scrape(0.0, before), Scrape(10.0, after))))
+    assert reading is not None
+    assert reading.generated_tokens_per_second == pytest.approx(2.0)
+
+
 def test_the_speed_of_a_version_that_counts_no_steps_is_the_mean_of_its_gauge() -> None:
     seen = ({"running": 2.0, "waiting": 0.0, "old_tokens_per_second": speed} for speed in (100.0, 0.0, 200.0))
     reading = SGLang().read(Window(tuple(Scrape(15.0 * at, values) for at, values in enumerate(seen))))

@@ -2,10 +2,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from packaging.version import Version
 
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.engines.engine import Launch
-from tokenpace.engines.tensorrt_llm import QUANTIZATIONS, TensorRTLLM
+from tokenpace.engines.tensorrt_llm import FIRST_VERSION, QUANTIZATIONS, TensorRTLLM
 from tokenpace.engines.window import Scrape, Window
 
 Specify = Callable[..., LLMDeploymentSpec]
@@ -33,6 +34,10 @@ def test_clients_see_the_served_name_and_the_declared_context(render: Render) ->
     pod = render(**SERVER, model={"servedName": "llama", "contextTokens": 8192})
     assert (pod.flag("--served_model_name"), pod.flag("--max_seq_len")) == ("llama", "8192")
     assert pod.variable("HF_HUB_CACHE") == "/models"
+
+
+def test_the_image_is_of_a_version_that_can_be_read(start: Start) -> None:
+    assert Version(start(**SERVER).image.rpartition(":")[2]) >= Version(FIRST_VERSION)
 
 
 def test_pods_say_that_their_metrics_are_elsewhere(start: Start) -> None:

@@ -69,6 +69,22 @@ def test_a_variant_of_which_nothing_is_known_is_never_switched_to_and_the_outloo
     assert "q4 when its `expected` is declared: nothing is known of its speed." in decided.outlook
 
 
+WITHOUT_COST = {name: value for name, value in Q4.items() if name != "hourlyCost"} | {"speedCardRef": {"name": "gone"}}
+
+
+def test_a_variant_whose_cost_nobody_knows_is_no_bargain() -> None:
+    """Its speed card was deleted: as dear as the dearest, it is no reason to leave what is better."""
+    idle = reading(2.0, running=0.2)
+    decided, _ = watch(ladder(Q8, WITHOUT_COST, preference="Cost"), seen(*q8s(1, idle), q8=1), 300)
+    assert decided.goal == {"q8": 1, "q4": 0}
+
+
+def test_the_hourly_cost_bounds_a_variant_whose_cost_nobody_knows() -> None:
+    dear = Q8 | {"hourlyCost": "2"}
+    decided, _ = watch(ladder(dear, WITHOUT_COST, maxHourlyCost="4"), seen(*q4s(2, OVERRUN), q4=2), 300)
+    assert sum(decided.fleet.values()) <= 2
+
+
 def test_a_variant_of_which_the_costs_allow_no_replica_makes_way_and_serves_until_it_has() -> None:
     spec = ladder(Q8 | {"hourlyCost": "3"}, Q4, maxHourlyCost="2")
     decided, _ = watch(spec, seen(*q8s(1, BUSY), q8=1), 60)

@@ -192,7 +192,7 @@ def _findings(facts: Facts, ready: Mapping[str, int]) -> dict[ConditionType, Fin
         ConditionType.TRAFFIC_UNBALANCED: plan.traffic_unbalanced,
         ConditionType.PROGRESSING: _progressing(facts, ready),
         ConditionType.DEGRADED: plan.degraded,
-        ConditionType.SPEED_CARDS_ACCURATE: accuracy(facts.cards, plan.speed_cards_accurate),
+        ConditionType.SPEED_CARDS_ACCURATE: accuracy(facts.declared, facts.cards, plan.speed_cards_accurate),
         ConditionType.NOT_YET_SUPPORTED: _not_yet_supported(facts),
     }
 

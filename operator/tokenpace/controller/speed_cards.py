@@ -17,6 +17,7 @@ from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.mirror import Key
 from tokenpace.engines.hardware import Hardware, device_count, hardware
 from tokenpace.planning.decision import Finding, Verdict
+from tokenpace.planning.hourly_costs import unknown_costs
 
 _CARD = "card"
 """Where a mirrored object holds what was read of it: the card, or why it cannot be read."""
@@ -80,14 +81,18 @@ def with_cards(spec: LLMDeploymentSpec, cards: SpeedCards, status: LLMDeployment
     return spec.model_copy(update={"variants": variants})
 
 
-def accuracy(cards: SpeedCards, planned: Finding) -> Finding:
-    """Return what to say of a resource's cards: what is wrong with them, else what the planner found."""
-    if not cards.problems:
-        return planned
-    told = " ".join(problem.message for problem in cards.problems)
-    if planned.verdict is Verdict.FALSE:
-        told = f"{told} {planned.message}"
-    return Finding(Verdict.FALSE, cards.problems[0].reason, told)
+def accuracy(spec: LLMDeploymentSpec, cards: SpeedCards, planned: Finding) -> Finding:
+    """Return what to say of a resource's cards: what is wrong with them, else what the planner found.
+
+    Either way, of which variants the cost stays unknown. ``spec`` is the one with the cards' own values.
+    """
+    told = [problem.message for problem in cards.problems]
+    if not cards.problems or planned.verdict is Verdict.FALSE:
+        told.append(planned.message)
+    if (unknown := unknown_costs(spec)) is not None:
+        told.append(unknown)
+    verdict, reason = (Verdict.FALSE, cards.problems[0].reason) if cards.problems else (planned.verdict, planned.reason)
+    return Finding(verdict, reason, " ".join(told))
 
 
 def _read(stored: Object) -> LLMSpeedCardSpec | str:

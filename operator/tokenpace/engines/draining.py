@@ -4,22 +4,23 @@ from collections.abc import Sequence
 
 
 def drain_script(port: int, path: str, gauges: Sequence[str]) -> str:
-    """Return shell commands that return once all series of these gauges are 0.
+    """Return shell commands that return once these gauges have series and all of them are 0.
 
-    bash, because it is in the images and curl may not be. Where it is missing or the server does not answer, nothing
-    says that the streams have ended: it then waits out the grace period.
+    bash, because it is in the images and curl may not be. Where it is missing, the server does not answer, or it is of
+    a version without the gauges, nothing says that the streams have ended: it then waits out the grace period.
 
     Args:
         port: of the metrics.
         path: of the metrics.
-        gauges: their names, of requests that run or wait. An answer without any of them is that of an idle server.
+        gauges: their names, of requests that run or wait.
     """
     return f"""\
 idle() {{
   answer=$(timeout 5 bash -c \\
     'exec 3<>/dev/tcp/127.0.0.1/{port}; printf "GET {path} HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3' | tr -d '\\r')
   case $answer in HTTP/1.?" 200"*) ;; *) return 1 ;; esac
-  ! printf '%s\\n' "$answer" | grep -E '^({"|".join(gauges)})[{{ ]' | grep -qvE ' 0(\\.0+)?$'
+  seen=$(printf '%s\\n' "$answer" | grep -E '^({"|".join(gauges)})[{{ ]') || return 1
+  ! printf '%s\\n' "$seen" | grep -qvE ' 0(\\.0+)?$'
 }}
 until idle; do sleep 1; done
 """

@@ -85,7 +85,10 @@ _DESCRIPTION: Final = Description(
                 ("`--model_name`", "`model.servedName`"),
                 ("`--task`", "`text_generation`, with `--source_model`"),
                 ("`--target_device`", "`GPU` with `gpu.intel.com/…`, else `CPU`"),
-                ("`--max_num_seqs`", "the batch limit, else 256, its own"),
+                (
+                    "`--max_num_seqs`",
+                    "the batch limit, with `--source_model`, else 256, its own; a directory's `graph.pbtxt` decides",
+                ),
                 ("`--metrics_enable`", "always: metrics are off by default"),
                 ("the context length", "the model's own: there is no flag for `model.contextTokens`"),
             ),
@@ -123,6 +126,11 @@ _DESCRIPTION: Final = Description(
         (
             "Its API is under `/v3`: clients ask `/v3/chat/completions`, and a fleet with other engines on other rungs "
             "would not be one API to them."
+        ),
+        (
+            "The batch limit of a directory that was converted before is `max_num_seqs` in its `graph.pbtxt`: some "
+            "versions refuse the flag without `--task`, so it is not passed on. Give it in `args` where yours takes "
+            "it; without it nothing is seen to wait."
         ),
         "A `revision` cannot be asked for: it downloads the main branch.",
         (
@@ -222,6 +230,6 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
         args += ["--source_model", hub.repo, "--model_repository_path", weights.directory, "--task", "text_generation"]
         if variant.quantization not in (None, "none") and not hub.repo.startswith(READY_MADE):
             args += ["--weight-format", str(variant.quantization).lower()]
-    if variant.expected.at_streams and not flag_values(given_arguments(variant), BATCH_FLAGS):
-        args += ["--max_num_seqs", str(variant.expected.at_streams)]
+        if variant.expected.at_streams and not flag_values(given_arguments(variant), BATCH_FLAGS):
+            args += ["--max_num_seqs", str(variant.expected.at_streams)]
     return args

@@ -94,8 +94,9 @@ _DESCRIPTION: Final = Description(
             measured=(
                 Measure(
                     "generated tokens/s",
-                    '`realtime_tokens_total{mode="decode"}`; of versions without it `gen_throughput`, which is set '
-                    "every 40 steps",
+                    '`realtime_tokens_total{mode="decode"}` and, for the first tokens, which come with the prefill, '
+                    "`time_to_first_token_seconds_count`; of versions without it `gen_throughput`, which is set every "
+                    "40 steps",
                     When.LIVE,
                 ),
                 Measure(
@@ -215,11 +216,12 @@ class SGLang:
             return None
         steps = window.steps(COUNTERS)
         grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS}
-        decoded = grown["decoded_tokens"] / window.seconds
+        # A first token is the prefill's and no step's: with short answers that is one of a few.
+        generated = (grown["decoded_tokens"] + grown["first_tokens"]) / window.seconds
         waiting = window.last("waiting") or 0.0
         return Reading(
             window_seconds=window.seconds,
-            generated_tokens_per_second=decoded if counts_steps else window.mean("old_tokens_per_second") or 0.0,
+            generated_tokens_per_second=generated if counts_steps else window.mean("old_tokens_per_second") or 0.0,
             prompt_tokens_per_second=grown["computed_prompt_tokens" if counts_steps else "prompt_tokens"]
             / window.seconds,
             running_streams=window.mean("running") or 0.0,

@@ -36,7 +36,13 @@ from tokenpace.engines.weights import (
 from tokenpace.engines.window import Window, increase, ratio
 from tokenpace.planning.observation import Reading
 
-IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType({Hardware.NVIDIA: "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"})
+FIRST_VERSION: Final = "1.3.0rc12"
+"""The first with token counters and gauges (NVIDIA/TensorRT-LLM#12545): docs/architecture/core/model-servers.md of
+github.com/llm-d/llm-d, which says that 1.2.1 has latencies only. There was no final 1.3.0 when this was written."""
+
+IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
+    {Hardware.NVIDIA: "nvcr.io/nvidia/tensorrt-llm/release:1.3.0rc14"}
+)
 
 TRITON_IMAGE_MARK: Final = "tritonserver"
 
@@ -154,7 +160,8 @@ _DESCRIPTION: Final = Description(
         ),
     ),
     drained="until its gauges say that nothing runs or waits, for at most 300 s: what it does at SIGTERM is not "
-    "documented. Should they keep their last value on an idle server, the grace period is waited out",
+    "documented. Where they are missing, as before the first request, or should they keep their last value on an idle "
+    "server, the grace period is waited out",
     verified=Verified(
         metrics="two expositions written from the sources, read through a real Prometheus",
         serving="not tried",
@@ -170,7 +177,11 @@ _DESCRIPTION: Final = Description(
             "Tokens are counted when requests end. With answers longer than the window of the queries speed jumps: "
             "make the window several times as long as an answer takes (`prometheus.windowSeconds`)."
         ),
-        "Versions without `trtllm_generation_tokens_total` cannot be read: their pods are missing, not idle.",
+        (
+            f"The oldest version that can be read is {FIRST_VERSION}, the first with token counters and gauges "
+            "([#12545](https://github.com/NVIDIA/TensorRT-LLM/pull/12545)); the final 1.2.1 has latencies only. Pods "
+            "without `trtllm_generation_tokens_total` are missing, not idle."
+        ),
     ),
 )
 

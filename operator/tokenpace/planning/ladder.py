@@ -9,6 +9,7 @@ from tokenpace.api.support import servable_variants
 from tokenpace.api.variant import Variant
 from tokenpace.planning.estimate import Believed, Estimate
 from tokenpace.planning.fleet import Choice, Limits, Rung, best_fleet
+from tokenpace.planning.hourly_costs import hourly_costs
 
 EVERYTHING = 1e15
 """Tokens per second beyond any fleet."""
@@ -73,15 +74,16 @@ class Ladder:
 
 def ladder_of(spec: LLMDeploymentSpec, estimate: Estimate) -> Ladder:
     """Return the variants that may serve by what is declared."""
-    variants = servable_variants(spec)
-    return Ladder(spec, estimate, variants, tuple(_rung(one, estimate.variants[one.name]) for one in variants))
+    variants, costs = servable_variants(spec), hourly_costs(spec)
+    rungs = (_rung(one, estimate.variants[one.name], costs[one.name]) for one in variants)
+    return Ladder(spec, estimate, variants, tuple(rungs))
 
 
-def _rung(variant: Variant, believed: Believed) -> Rung:
+def _rung(variant: Variant, believed: Believed, hourly_cost: float) -> Rung:
     return Rung(
         name=variant.name,
         quality=float(variant.quality),
-        hourly_cost=float(variant.hourly_cost or 0),
+        hourly_cost=hourly_cost,
         capacity=None if believed.costs is None else cache(believed.tokens_per_second),
         keeps_targets=believed.feasible is not False,
         least=variant.min_replicas,

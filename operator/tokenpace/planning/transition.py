@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from tokenpace.planning.hourly_costs import hourly_costs
 from tokenpace.planning.ladder import Ladder
 
 
@@ -103,7 +104,7 @@ def road_of(
         company=goal[variant] if slower else 0,
         barred=frozenset(),
         most={one.name: max(one.max_replicas, goal[one.name]) for one in ladder.spec.variants},
-        hourly_costs={one.name: float(one.hourly_cost or 0) for one in ladder.spec.variants},
+        hourly_costs=hourly_costs(ladder.spec),
         hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
         capacity=partial(ladder.estimate.served_of, arriving=arriving),
     )
