@@ -63,7 +63,7 @@ class Stream:
     def seconds_per_token(self) -> float | None:
         """Time per output token, (last - first token) / (tokens - 1), MLPerf's; None before two tokens."""
         first, last = self.first_token_at, self.last_token_at
-        if first is None or last is None or last <= first:
+        if first is None or last is None or last <= first or self.tokens < 2:  # noqa: PLR2004 (a time between two)
             return None
         return (last - first) / (self.tokens - 1)
 
