@@ -36,7 +36,8 @@ async def identify(session: aiohttp.ClientSession, model: str | None) -> Server:
     info = await _json(session, "info")
     if info is not None and "model_id" in info and "version" in info:
         name = model or listed.get("id") or info["model_id"]
-        most = info.get("max_concurrent_requests")
+        # Not max_concurrent_requests: that many may wait before it answers 429.
+        most = info.get("max_batch_size")
         return Server(engine=EngineType.TGI, version=info["version"], model=name, slots=most)
     name = model or listed.get("id")
     if name is None:
