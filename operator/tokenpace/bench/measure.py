@@ -80,6 +80,7 @@ class Bench:
         return Lone(
             requests=len(streams),
             prompt_tokens=prompt_tokens,
+            generated_tokens=tokens / len(streams),
             first_token_seconds=first,
             seconds_per_token=per_token,
             prefill_tokens_per_second=prompt_tokens / first.p50,
