@@ -64,19 +64,6 @@ async def test_a_server_is_measured_alone_and_at_a_rate(serve: Serve) -> None:
     assert result.fit is not None
 
 
-async def test_what_one_request_costs_only_the_first_time_is_not_measured(serve: Serve) -> None:
-    seen: list[web.Request] = []
-
-    async def slow_at_first(request: web.Request) -> web.StreamResponse:
-        seen.append(request)
-        if len(seen) == 1:
-            await asyncio.sleep(1)
-        return await generated(request)
-
-    result = await benched(await serve(slow_at_first))
-    assert result.lone.first_token_seconds.p99 < 1
-
-
 async def test_a_server_that_turns_everybody_away_is_an_error_in_its_own_words(serve: Serve) -> None:
     with pytest.raises(BenchError, match="overloaded"):
         await benched(await serve(busy))
@@ -108,18 +95,6 @@ async def test_a_recording_that_cannot_be_read_names_the_option(tmp_path: Path) 
     (trace := tmp_path / "mine.csv").write_text("when,what\n")
     with pytest.raises(BenchError, match="--trace"):
         await benched("http://127.0.0.1:9", trace=trace)
-
-
-async def test_a_sweep_of_a_server_with_two_seats_finds_that_it_is_full(serve: Serve) -> None:
-    seats = asyncio.Semaphore(2)
-
-    async def seated(request: web.Request) -> web.StreamResponse:
-        async with seats:
-            return await generated(request)
-
-    result = await benched(await serve(seated), rate=(), bisections=0, generated_tokens=20)
-    assert result.points[-1].saturated
-    assert result.generation_tokens_per_second is not None
 
 
 def test_a_url_may_end_as_openais_clients_have_it_and_else_is_that_of_the_first_version() -> None:

@@ -30,7 +30,9 @@ def bench_server(
         Path | None, typer.Argument(help="File with an LLMDeployment, to take url, names and cost from.")
     ] = None,
     variant: Annotated[str | None, typer.Option(help="Which of the manifest's variants answers.")] = None,
-    url: Annotated[str | None, typer.Option(help="Of any server with OpenAI's API, or TGI's: http://host:port, or with the path of its API.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Of any server with OpenAI's API, or TGI's: http://host:port, or with its path.")
+    ] = None,
     engine: Annotated[EngineType | None, typer.Option(help="Default: what the server says of itself.")] = None,
     model: Annotated[str | None, typer.Option(help="As the API knows it. Default: the first it lists.")] = None,
     api: Annotated[str, typer.Option(help="completions, chat or tgi.", rich_help_panel=_SPEED)] = "completions",

@@ -16,7 +16,6 @@ from tokenpace.engines.engine import COMPLETIONS_PATH
 from tokenpace.engines.hardware import device_count
 from tokenpace.engines.registry import adapter_of
 
-
 SELF: Final = "self"
 """As `reference`: the variant that is measured is the one that the others are compared with."""
 
