@@ -13,10 +13,12 @@ from tests.bench.results import a_quality, a_result
 from typer.testing import CliRunner
 
 from tokenpace.api.speed_card import LLMSpeedCard
+from tokenpace.api.variant import EngineType
 from tokenpace.bench import measure, point
-from tokenpace.bench.command import bench, cost_per_million_tokens, read, root
+from tokenpace.bench.command import bench, checked, cost_per_million_tokens, read
 from tokenpace.bench.errors import BenchError
-from tokenpace.bench.options import Options
+from tokenpace.bench.open_loop import api_base
+from tokenpace.bench.options import SELF, Options
 from tokenpace.bench.result import Result
 from tokenpace.cli import app
 
@@ -62,19 +64,6 @@ async def test_a_server_is_measured_alone_and_at_a_rate(serve: Serve) -> None:
     assert result.fit is not None
 
 
-async def test_what_one_request_costs_only_the_first_time_is_not_measured(serve: Serve) -> None:
-    seen: list[web.Request] = []
-
-    async def slow_at_first(request: web.Request) -> web.StreamResponse:
-        seen.append(request)
-        if len(seen) == 1:
-            await asyncio.sleep(1)
-        return await generated(request)
-
-    result = await benched(await serve(slow_at_first))
-    assert result.lone.first_token_seconds.p99 < 1
-
-
 async def test_a_server_that_turns_everybody_away_is_an_error_in_its_own_words(serve: Serve) -> None:
     with pytest.raises(BenchError, match="overloaded"):
         await benched(await serve(busy))
@@ -108,22 +97,20 @@ async def test_a_recording_that_cannot_be_read_names_the_option(tmp_path: Path) 
         await benched("http://127.0.0.1:9", trace=trace)
 
 
-async def test_a_sweep_of_a_server_with_two_seats_finds_that_it_is_full(serve: Serve) -> None:
-    seats = asyncio.Semaphore(2)
-
-    async def seated(request: web.Request) -> web.StreamResponse:
-        async with seats:
-            return await generated(request)
-
-    result = await benched(await serve(seated), rate=(), bisections=0, generated_tokens=20)
-    assert result.points[-1].saturated
-    assert result.generation_tokens_per_second is not None
+def test_a_url_may_end_as_openais_clients_have_it_and_else_is_that_of_the_first_version() -> None:
+    assert api_base("http://chat:8000/v1/") == api_base("http://chat:8000") == "http://chat:8000/v1/"
+    assert api_base("http://chat/v3") == "http://chat/v3/"
 
 
-def test_a_url_may_end_as_openais_clients_have_it() -> None:
-    assert root("http://chat:8000/v1/") == root("http://chat:8000") == "http://chat:8000"
+def test_a_url_without_a_protocol_names_the_option() -> None:
     with pytest.raises(BenchError, match="--url"):
-        root("chat:8000")
+        checked("chat:8000")
+
+
+async def test_a_server_is_measured_under_the_path_and_as_the_engine_that_its_variant_has(serve: Serve) -> None:
+    url = await serve(generated, "/v3/completions")
+    result = await benched(f"{url}/v3", engine=EngineType.OPENVINO, model="chat")
+    assert (result.server.engine, result.points[0].failed) == (EngineType.OPENVINO, 0)
 
 
 def test_a_million_tokens_cost_what_the_hours_for_them_cost() -> None:
@@ -141,6 +128,16 @@ def test_a_former_result_becomes_a_card_beside_its_reference(tmp_path: Path) -> 
     card = LLMSpeedCard.model_validate(yaml.safe_load(made.read_text()))
     assert card.spec.quality is not None
     assert 80 < card.spec.quality.percent < 90
+
+
+def test_the_card_of_a_variant_that_is_its_own_reference_has_all_of_the_quality(tmp_path: Path) -> None:
+    mine, made = tmp_path / "f16.json", tmp_path / "card.yaml"
+    mine.write_text(a_result(quality=a_quality(-1.2, -1.3)).model_dump_json())
+    found = RUNNER.invoke(app, ["bench", "--result", str(mine), "--reference", SELF, "--card", str(made)])
+    assert found.exit_code == 0, found.output
+    card = LLMSpeedCard.model_validate(yaml.safe_load(made.read_text()))
+    assert card.spec.quality is not None
+    assert (card.spec.quality.percent, card.spec.quality.standard_error) == (100, 0)
 
 
 def test_a_result_survives_being_written_and_read(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tokenpace.bench.card import card, card_name
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.quality import compared
 from tokenpace.bench.result import json_schema
+from tokenpace.planning.prior import GUESSED_DEVIATION, fitted_belief
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,8 +26,16 @@ def test_a_result_becomes_a_card_that_the_model_admits() -> None:
     assert read.spec.measurement.command == "tokenpace bench --url=http://127.0.0.1:8000"
 
 
-def test_a_cost_of_nothing_is_a_nanosecond_because_planning_divides_by_it() -> None:
-    assert card(a_result(), "one")["spec"]["fit"]["promptToken"]["nanoseconds"] == 1
+def test_a_cost_that_the_others_explain_is_a_nanosecond_that_planning_does_not_take_for_precise() -> None:
+    made = card(a_result(), "one")
+    assert made["spec"]["fit"]["promptToken"]["nanoseconds"] == 1
+    believed = fitted_belief(LLMSpeedCard.model_validate(made).spec)
+    assert believed.covariance[2][2] == pytest.approx(GUESSED_DEVIATION**2)
+
+
+def test_answers_are_as_long_as_they_came_and_not_as_they_were_asked_for() -> None:
+    lone = a_result().lone.model_copy(update={"generated_tokens": 12.5})
+    assert card(a_result(lone=lone), "one")["spec"]["traffic"]["generatedTokens"] == "12.5"
 
 
 def test_points_that_were_refused_are_not_on_the_card() -> None:
@@ -57,8 +66,13 @@ def test_a_result_without_what_a_card_has_says_which_option_gives_it(changes: di
         card(a_result(**changes), "one")
 
 
-def test_a_card_is_called_after_model_and_quantization() -> None:
-    assert card_name(a_result()) == "llama-3-1-8b-instruct-awq"
+def test_a_card_is_called_after_model_quantization_and_engine() -> None:
+    assert card_name(a_result()) == "llama-3-1-8b-instruct-awq-vllm"
+
+
+def test_cards_of_a_long_name_differ_by_quantization_and_engine() -> None:
+    name = card_name(a_result(model="m" * 80, quantization="Q4_K_M"))
+    assert (len(name), name.endswith("m-q4-k-m-vllm")) == (63, True)
 
 
 def test_the_committed_schema_is_that_of_the_result() -> None:

@@ -73,6 +73,12 @@ def test_errors_cover_what_noise_does_to_the_costs() -> None:
         assert abs(cost.value - true) < 4 * cost.error + 0.05 * true
 
 
+def test_prompts_of_streams_that_were_cut_before_the_server_counted_them_are_as_long_as_the_others() -> None:
+    whole = Stream(0.0, event_times=[1.0, 2.0, 3.0, 6.0], tokens=4, prompt_tokens=30, end=End.COMPLETE)
+    cut = Stream(1.0, event_times=[4.0, 7.0], tokens=2)
+    assert crowd_rows([whole, cut]) == [Row(seconds=5.0, steps=3.0, tokens=4.0, prompt_tokens=30.0)]
+
+
 def test_too_few_requests_have_no_fit() -> None:
     assert fit([Row(1.0, 1.0, 1.0, 1.0)] * (LEAST_ROWS - 1)) is None
 

@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tokenpace.api.variant import EngineType
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.job import job
-from tokenpace.bench.options import Options, arguments, command, of_variant
+from tokenpace.bench.options import SELF, Options, arguments, command, of_variant
 
 ROOT = Path(__file__).resolve().parents[2]
 LADDER = (ROOT / "examples" / "cuda-vllm-ladder.yaml").read_text(encoding="utf-8")
@@ -20,9 +22,27 @@ def test_the_command_says_only_what_differs_from_the_defaults() -> None:
 
 def test_a_variant_of_a_manifest_says_what_is_measured_and_what_it_costs() -> None:
     found = of_variant(LADDER, "awq")
-    assert found["url"] == "http://chat"
+    assert (found["url"], found["engine"]) == ("http://chat", EngineType.VLLM)
     assert found["quantization"] == "awq_marlin"
     assert found["accelerators"] == 1
+
+
+@pytest.mark.parametrize("name", ["bf16", "awq"])
+def test_all_rungs_of_a_ladder_are_of_one_model_wherever_their_weights_are(name: str) -> None:
+    assert of_variant(LADDER, name)["model_name"] == "Qwen/Qwen2.5-7B-Instruct"
+
+
+def test_a_model_without_a_repository_is_called_as_the_server_calls_it() -> None:
+    manifest = yaml.safe_load(LADDER)
+    manifest["spec"]["model"]["source"] = {"volume": {"claimName": "models", "path": "qwen"}}
+    assert of_variant(yaml.safe_dump(manifest), "awq")["model_name"] is None
+
+
+def test_a_variant_says_where_its_engine_answers() -> None:
+    manifest = (ROOT / "examples" / "cpu-openvino.yaml").read_text(encoding="utf-8")
+    name = yaml.safe_load(manifest)["spec"]["variants"][0]["name"]
+    found = of_variant(manifest, name)
+    assert (found["url"], found["engine"]) == ("http://chat/v3", EngineType.OPENVINO)
 
 
 @pytest.mark.parametrize("name", [None, "int2"])
@@ -41,4 +61,9 @@ def test_a_job_runs_the_same_command_without_rights_or_retries() -> None:
 
 def test_a_job_cannot_read_a_file_of_the_user() -> None:
     with pytest.raises(BenchError, match="--reference"):
-        job(Options(url="http://chat", reference=Path("f16.json")), image="tokenpace:test", variant=None)
+        job(Options(url="http://chat", reference="f16.json"), image="tokenpace:test", variant=None)
+
+
+def test_a_job_can_measure_its_own_reference() -> None:
+    spec = job(Options(url="http://chat", reference=SELF), image="tokenpace:test", variant=None)["spec"]
+    assert "--reference=self" in spec["template"]["spec"]["containers"][0]["args"]

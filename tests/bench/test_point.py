@@ -10,7 +10,7 @@ TEN_SECONDS = Window(100.0, 110.0)
 
 
 def stream(
-    due: float, *times: float, lag: float = 0.0, end: End | None = End.COMPLETE, prompt_tokens: int = 8
+    due: float, *times: float, lag: float = 0.0, end: End | None = End.COMPLETE, prompt_tokens: int | None = 8
 ) -> Stream:
     """Return a stream with a token of five characters at each time."""
     return Stream(
@@ -90,6 +90,12 @@ def test_a_failed_request_is_counted_and_lends_no_speed() -> None:
     assert (seen.completed, seen.failed) == (1, 1)
     assert seen.seconds_per_token is not None
     assert seen.seconds_per_token.count == 1
+    assert (seen.generation_tokens_per_second, seen.prefill_tokens_per_second, seen.streams) == (0.2, 0.8, 0.1)
+
+
+def test_a_stream_that_is_cut_at_the_points_end_lends_the_tokens_that_came_and_a_prompt_as_long_as_the_others() -> None:
+    seen = measured(stream(101.0, 102.0, 103.0), stream(108.0, 109.0, 110.0, end=None, prompt_tokens=None))
+    assert (seen.generation_tokens_per_second, seen.prefill_tokens_per_second) == (0.4, 1.6)
 
 
 def test_a_point_that_the_generator_lagged_at_is_refused_and_has_no_figures() -> None:
@@ -119,8 +125,9 @@ def test_a_queue_that_grows_is_saturation() -> None:
     assert is_saturated([*served, *waiting], TEN_SECONDS)
 
 
-def test_requests_that_are_turned_away_are_saturation_too() -> None:
-    turned_away = [stream(101.0 + number, end=End.REJECTED) for number in range(2)]
+@pytest.mark.parametrize("end", [End.REJECTED, End.REFUSED, End.CUT, End.TIMED_OUT])
+def test_requests_that_are_turned_away_are_saturation_too(end: End) -> None:
+    turned_away = [stream(101.0 + number, end=end) for number in range(2)]
     assert is_saturated([stream(101.0, 102.0, 103.0), *turned_away], TEN_SECONDS)
 
 

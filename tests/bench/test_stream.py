@@ -109,3 +109,7 @@ def test_a_stream_of_one_token_has_no_speed() -> None:
     single.saw("a", 1.0)
     assert single.tokens_per_second is None
     assert single.first_token_seconds == 1.0
+
+
+def test_two_chunks_of_one_token_have_no_speed() -> None:
+    assert Stream(0, event_times=[1.0, 1.5], tokens=1).tokens_per_second is None

@@ -3,18 +3,21 @@
 import pytest
 from tests.bench.results import a_point
 
+from tokenpace.bench.errors import NotAnsweringError
 from tokenpace.bench.result import Point
 from tokenpace.bench.sweep import MOST_POINTS, declared, sweep
 
 
 class Server:
-    """Serves up to `most` requests a second; the generator lags from `lags_from` on."""
+    """Serves up to `most` requests a second, and nobody after some points; the generator lags from `lags_from` on."""
 
-    def __init__(self, most: float, lags_from: float = float("inf")) -> None:
+    def __init__(self, most: float, lags_from: float = float("inf"), points: int = MOST_POINTS) -> None:
         self.asked: list[float] = []
-        self._most, self._lags_from = most, lags_from
+        self._most, self._lags_from, self._points = most, lags_from, points
 
     async def measure(self, rate: float) -> Point:
+        if len(self.asked) == self._points:
+            raise NotAnsweringError("a request on its own failed")
         self.asked.append(rate)
         refused = "the generator lagged" if rate >= self._lags_from else None
         return a_point(rate, saturated=rate > self._most, refused=refused)
@@ -44,6 +47,20 @@ async def test_a_sweep_has_an_end_whatever_the_server_does(most: float) -> None:
     server = Server(most=most)
     await sweep(server.measure, 1.0, bisections=3)
     assert len(server.asked) == MOST_POINTS
+
+
+async def test_what_was_found_stays_when_the_server_stops_answering() -> None:
+    found = await sweep(Server(most=5.5, points=2).measure, 1.0, bisections=2)
+    given = await declared(Server(most=5.5, points=1).measure, [2.0, 1.0])
+    assert [one.offered_requests_per_second for one in found] == [1.0, 2.0]
+    assert [one.offered_requests_per_second for one in given] == [1.0]
+
+
+async def test_a_server_that_does_not_answer_before_the_first_point_is_an_error() -> None:
+    with pytest.raises(NotAnsweringError):
+        await sweep(Server(most=5.5, points=0).measure, 1.0, bisections=2)
+    with pytest.raises(NotAnsweringError):
+        await declared(Server(most=5.5, points=0).measure, [1.0])
 
 
 async def test_declared_rates_are_measured_from_the_smallest_on() -> None:

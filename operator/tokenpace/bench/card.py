@@ -16,6 +16,9 @@ from tokenpace.bench.result import Distribution, Estimate, Point, Quality, Resul
 
 MOST_POINTS: Final = 64
 _SIX: Final = Decimal("0.000001")
+_LONGEST_NAME: Final = 63
+_NOT_KNOWN_NANOSECONDS: Final = 10**12
+"""Standard error of a cost of which nothing is known: the most that a card can say."""
 
 
 def card(result: Result, name: str) -> Mapping[str, Any]:
@@ -42,7 +45,7 @@ def card(result: Result, name: str) -> Mapping[str, Any]:
         "hardware": result.machine.model_dump(),
         "traffic": {
             "promptTokens": _decimal(result.lone.prompt_tokens),
-            "generatedTokens": _decimal(float(result.workload.generated_tokens)),
+            "generatedTokens": _decimal(result.lone.generated_tokens or result.workload.generated_tokens),
             "drawn": drawn(result),
         },
         "points": points,
@@ -73,9 +76,17 @@ def card(result: Result, name: str) -> Mapping[str, Any]:
 
 
 def card_name(result: Result) -> str:
-    """Return a name for the card: model and quantization, as an object may be called."""
-    words = f"{result.model.rpartition('/')[2]}-{result.quantization}".lower()
-    return re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:63].rstrip("-")
+    """Return a name for the card: model, quantization and engine, as an object may be called.
+
+    Of a long name the model is shortened, so that no two quantizations or engines replace each other.
+    """
+    which = _plain(f"{result.quantization}-{result.server.engine}")
+    model = _plain(result.model.rpartition("/")[2])[: _LONGEST_NAME - 1 - len(which)]
+    return f"{model}-{which}"
+
+
+def _plain(words: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
 def drawn(result: Result) -> str:
@@ -114,10 +125,16 @@ def _percentiles(values: Distribution | None) -> dict[str, Decimal]:
 
 
 def _cost(cost: Estimate) -> dict[str, int]:
-    """Return a cost in nanoseconds: at least one, because planning divides by them."""
+    """Return a cost in nanoseconds: at least one, because planning divides by them.
+
+    A cost of 0 ± 0 is one that the others explain, whichever block of time is left out: no cost can be less. That tells
+    nothing of how far it is known.
+    """
+    value = round(cost.value * 1e9)
+    error = round(cost.error * 1e9) if math.isfinite(cost.error) else _NOT_KNOWN_NANOSECONDS
     return {
-        "nanoseconds": max(1, round(cost.value * 1e9)),
-        "standardErrorNanoseconds": round(cost.error * 1e9) if math.isfinite(cost.error) else 10**12,
+        "nanoseconds": max(1, value),
+        "standardErrorNanoseconds": error if value or error else _NOT_KNOWN_NANOSECONDS,
     }
 
 

@@ -9,8 +9,9 @@ import typer
 import yaml
 from rich.console import Console
 
+from tokenpace.api.variant import EngineType
 from tokenpace.bench.card import card, card_name
-from tokenpace.bench.command import COMMENT, against, bench, read
+from tokenpace.bench.command import COMMENT, against, bench, read, reference_of
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.job import job
 from tokenpace.bench.options import Options, of_variant
@@ -29,7 +30,10 @@ def bench_server(
         Path | None, typer.Argument(help="File with an LLMDeployment, to take url, names and cost from.")
     ] = None,
     variant: Annotated[str | None, typer.Option(help="Which of the manifest's variants answers.")] = None,
-    url: Annotated[str | None, typer.Option(help="Of any server with OpenAI's API, or TGI's: http://host:port")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Of any server with OpenAI's API, or TGI's: http://host:port, or with its path.")
+    ] = None,
+    engine: Annotated[EngineType | None, typer.Option(help="Default: what the server says of itself.")] = None,
     model: Annotated[str | None, typer.Option(help="As the API knows it. Default: the first it lists.")] = None,
     api: Annotated[str, typer.Option(help="completions, chat or tgi.", rich_help_panel=_SPEED)] = "completions",
     prompt_tokens: Annotated[
@@ -57,7 +61,8 @@ def bench_server(
     ] = False,
     quality_positions: Annotated[int, typer.Option(min=2, help="Tokens of the text.", rich_help_panel=_QUALITY)] = 160,
     reference: Annotated[
-        Path | None, typer.Option(help="Result of the variant that is 100 %.", rich_help_panel=_QUALITY)
+        str | None,
+        typer.Option(help="Result of the variant that is 100 %; `self`: it is this one.", rich_help_panel=_QUALITY),
     ] = None,
     model_name: Annotated[str | None, typer.Option(help="The same for every variant.", rich_help_panel=_LABELS)] = None,
     quantization: Annotated[str | None, typer.Option(help="The server's spelling.", rich_help_panel=_LABELS)] = None,
@@ -101,7 +106,8 @@ def bench_server(
             typer.echo(yaml.safe_dump(job(options, image=job_image, variant=variant), sort_keys=False), nl=False)
             return
         if result is not None:
-            found = read(result) if reference is None else against(read(result), read(reference))
+            found = read(result)
+            found = found if reference is None else against(found, reference_of(reference) or found)
         else:
             options = Options(**_with_url(asked), rate=tuple(rate or ()))
             found = asyncio.run(bench(options, api_key=api_key, say=_say))

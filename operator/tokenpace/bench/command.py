@@ -14,7 +14,7 @@ from tokenpace.bench.errors import BenchError
 from tokenpace.bench.fit import fit
 from tokenpace.bench.measure import Bench, Load, characters_per_token, first_rate
 from tokenpace.bench.open_loop import connections
-from tokenpace.bench.options import Options, command
+from tokenpace.bench.options import SELF, Options, command
 from tokenpace.bench.quality import compared, quality
 from tokenpace.bench.result import Machine, Quality, Result, Workload
 from tokenpace.bench.server import identify
@@ -39,13 +39,15 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         BenchError: it cannot be measured.
         OSError: a file cannot be read.
     """
-    reference = None if options.reference is None else read(options.reference)
+    reference = reference_of(options.reference)
     endpoint, schedule = ENDPOINTS.get(options.api), _schedule(options)
     if endpoint is None:
         raise BenchError(f"--api: must be one of {', '.join(ENDPOINTS)}, not {options.api}")
     started_at = datetime.now(UTC)
-    async with connections(root(options.url), api_key=api_key) as session:
+    async with connections(checked(options.url), api_key=api_key) as session:
         server = await identify(session, options.model)
+        if options.engine is not None:
+            server = server.model_copy(update={"engine": options.engine})
         load = Load(
             endpoint=endpoint(server.model),
             schedule=schedule,
@@ -84,7 +86,17 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         cost_per_million_tokens=cost_per_million_tokens(options.hourly_cost, most),
         quality=known,
     )
-    return result if reference is None else against(result, reference)
+    return result if options.reference is None else against(result, reference or result)
+
+
+def reference_of(named: str | None) -> Result | None:
+    """Return the result in the file that was named as the reference; None where none was, or the variant itself.
+
+    Raises:
+        BenchError: the file holds none.
+        OSError: it cannot be read.
+    """
+    return None if named is None or named == SELF else read(Path(named))
 
 
 def against(result: Result, reference: Result) -> Result:
@@ -114,8 +126,8 @@ def read(path: Path) -> Result:
         raise BenchError(f"{path}: is no result of tokenpace bench: {error}") from error
 
 
-def root(url: str) -> str:
-    """Return the server's root of a URL that may end in the `/v1` of OpenAI's clients.
+def checked(url: str) -> str:
+    """Return a URL that requests can be sent to.
 
     Raises:
         BenchError: it is no URL of HTTP.
@@ -123,7 +135,7 @@ def root(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BenchError(f"--url: must be http://host:port or https://host, not {url!r}")
-    return url.rstrip("/").removesuffix("/v1")
+    return url
 
 
 def cost_per_million_tokens(hourly_cost: float | None, tokens_per_second: float | None) -> float | None:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate, combinations
 from typing import Final, NamedTuple
 
-from tokenpace.bench.point import SERVED
+from tokenpace.bench.point import SERVED, prompts_begun
 from tokenpace.bench.result import Estimate, Fit
 from tokenpace.bench.stream import Stream
 from tokenpace.planning.balance import Costs
@@ -58,7 +58,7 @@ def crowd_rows(streams: Collection[Stream]) -> list[Row]:
 
     ``streams`` are all of the point: those that were cut in the end made the others slower, too.
     """
-    began = sorted(stream for stream in map(_begun, streams) if stream is not None)
+    began = sorted(prompts_begun(streams))
     prompts_by_time = [0.0, *accumulate(prompt for _, prompt in began)]
     begun_at = [moment for moment, _ in began]
     tokens = sorted(
@@ -106,10 +106,6 @@ def fit(rows: Sequence[Row]) -> Fit | None:
         relative_residual=math.sqrt(sum(_residual(row, Costs(*best)) ** 2 for row in rows) / len(rows)),
         requests=len(rows),
     )
-
-
-def _begun(stream: Stream) -> tuple[float, float] | None:
-    return None if stream.first_token_at is None else (stream.first_token_at, float(stream.prompt_tokens or 0))
 
 
 def _residual(row: Row, costs: Costs) -> float:

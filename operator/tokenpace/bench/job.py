@@ -5,7 +5,7 @@ from typing import Any
 
 from tokenpace.api.names import VARIANT_LABEL
 from tokenpace.bench.errors import BenchError
-from tokenpace.bench.options import Options, arguments
+from tokenpace.bench.options import SELF, Options, arguments
 
 NAME = "tokenpace-bench"
 
@@ -16,7 +16,7 @@ def job(options: Options, *, image: str, variant: str | None) -> Mapping[str, An
     Raises:
         BenchError: an option names a file, which the pod would not have.
     """
-    if options.reference or options.trace:
+    if options.reference not in (None, SELF) or options.trace:
         raise BenchError("--job: a pod has no file of yours: leave out --reference (compare afterwards) and --trace")
     return {
         "apiVersion": "batch/v1",

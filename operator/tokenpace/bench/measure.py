@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from tokenpace.bench.arrivals import Schedule
-from tokenpace.bench.errors import BenchError
+from tokenpace.bench.errors import BenchError, NotAnsweringError
 from tokenpace.bench.fit import Row, crowd_rows, lone_rows
 from tokenpace.bench.open_loop import OpenLoop
 from tokenpace.bench.point import SERVED, Window, distribution, point
@@ -24,6 +24,9 @@ WARM_UP_REQUESTS: Final = 2.0
 """The least, in times of a request on its own: the first streams would else meet an empty server."""
 LEAST_SECONDS: Final = 5.0
 """Of a point. Chunks come in bursts of up to a tenth of a second from a server whose CPU is limited."""
+ATTEMPTS: Final = 4
+PAUSE_SECONDS: Final = 5.0
+"""Between two attempts. Together they are more than the ten seconds that a container takes which is begun again."""
 FIRST_STREAMS: Final = 0.5
 """Mean streams of the sweep's first point, were each as fast as on its own."""
 
@@ -80,6 +83,7 @@ class Bench:
         return Lone(
             requests=len(streams),
             prompt_tokens=prompt_tokens,
+            generated_tokens=tokens / len(streams),
             first_token_seconds=first,
             seconds_per_token=per_token,
             prefill_tokens_per_second=prompt_tokens / first.p50,
@@ -91,7 +95,11 @@ class Bench:
 
         Arrivals go on as long as any of them is in flight, so that the last ones do not have the server to themselves.
         Streams that are left then are cut.
+
+        Raises:
+            NotAnsweringError: the server is not up to another point.
         """
+        await self._rested()
         load = self._load
         seconds = max(load.completions / rate, LEAST_SECONDS)
         warm_up = max(WARM_UP_SHARE * seconds, WARM_UP_REQUESTS * self.lone_seconds)
@@ -108,8 +116,24 @@ class Bench:
         if measured.refused is None:
             self.rows += crowd_rows(streams)
         self._say(_line(measured))
-        await self._alone()  # waits until the streams that were cut are off the server
         return measured
+
+    async def _rested(self) -> None:
+        """Wait until the server answers a request on its own: what the last point left on it is then worked off.
+
+        Raises:
+            NotAnsweringError: it failed `ATTEMPTS` times.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._alone()
+            except BenchError as error:
+                self._say(f"after a point, {error}")
+                if attempt == ATTEMPTS:
+                    raise NotAnsweringError(str(error)) from error
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                return
 
     def _due(self, rate: float) -> Iterator[tuple[float, Request]]:
         """Yield what is due; the seed and the rate fix the arrivals."""

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -26,10 +27,15 @@ IDLE_SECONDS: Final = 10
 a request that is sent while the other side closes fails, whatever either of them does."""
 
 
+def api_base(url: str) -> str:
+    """Return what paths of OpenAI's API are relative to: a URL with a path as it is, else its `/v1`."""
+    return url.rstrip("/") + ("/" if urlsplit(url).path.strip("/") else "/v1/")
+
+
 def connections(url: str, kept: int | None = None, api_key: str | None = None) -> aiohttp.ClientSession:
     """Return a session: ``kept`` connections, or with None one of its own for each stream.
 
-    Nothing is limited here: `OpenLoop` lets no more than ``kept`` streams at them.
+    Paths are relative to `api_base`. Nothing is limited here: `OpenLoop` lets no more than ``kept`` streams at them.
     """
     connector = (
         aiohttp.TCPConnector(limit=0, force_close=True)
@@ -38,7 +44,7 @@ def connections(url: str, kept: int | None = None, api_key: str | None = None) -
     )
     headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
     timeout = aiohttp.ClientTimeout(total=None)
-    return aiohttp.ClientSession(url.rstrip("/") + "/", headers=headers, connector=connector, timeout=timeout)
+    return aiohttp.ClientSession(api_base(url), headers=headers, connector=connector, timeout=timeout)
 
 
 class OpenLoop:

@@ -4,15 +4,20 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
 from tokenpace.api.resource import LLMDeployment
-from tokenpace.api.variant import Variant
+from tokenpace.api.variant import EngineType, Variant
 from tokenpace.bench.errors import BenchError
+from tokenpace.engines.engine import COMPLETIONS_PATH
 from tokenpace.engines.hardware import device_count
+from tokenpace.engines.registry import adapter_of
+
+SELF: Final = "self"
+"""As `reference`: the variant that is measured is the one that the others are compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,7 @@ class Options:
     """Each is the option of its name; None where it was not given."""
 
     url: str
+    engine: EngineType | None = None
     model: str | None = None
     model_name: str | None = None
     api: str = "completions"
@@ -35,7 +41,7 @@ class Options:
     timeout_seconds: float = 300.0
     quality: bool = False
     quality_positions: int = 160
-    reference: Path | None = None
+    reference: str | None = None
     quantization: str | None = None
     image: str | None = None
     hourly_cost: float | None = None
@@ -84,12 +90,13 @@ def of_variant(manifest: str, name: str | None) -> dict[str, Any]:
         raise BenchError(f"--variant: must be one of {', '.join(variants)}")
     metadata = yaml.safe_load(manifest)["metadata"]
     namespace = f".{metadata['namespace']}" if "namespace" in metadata else ""
-    source = variant.source or spec.model.source
-    repo = source.hugging_face.repo if source and source.hugging_face else None
+    source = spec.model.source  # not the variant's own: cards of one ladder are of one model
+    path = COMPLETIONS_PATH if variant.engine_type is None else adapter_of(variant).completions_path
     return {
-        "url": f"http://{metadata['name']}{namespace}",
+        "url": f"http://{metadata['name']}{namespace}{path.removesuffix('/completions').removesuffix('/v1')}",
+        "engine": variant.engine_type,
         "model": spec.model.served_name,
-        "model_name": repo or spec.model.served_name,
+        "model_name": source.hugging_face.repo if source and source.hugging_face else None,
         "prompt_tokens": spec.traffic.prompt_tokens,
         "generated_tokens": spec.traffic.generated_tokens,
         "quantization": variant.quantization,

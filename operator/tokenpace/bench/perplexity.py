@@ -68,7 +68,7 @@ async def perplexity(
 
 async def _echoed(session: aiohttp.ClientSession, model: str, text: str, positions: int) -> Sequence[Position]:
     body = {"model": model, "prompt": text, "max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0}
-    answer = await _post(session, "v1/completions", body)
+    answer = await _post(session, "completions", body)
     found = answer["choices"][0]["logprobs"]["token_logprobs"]
     if found[0] is not None:
         raise ValueError("the prompt is not echoed")
@@ -77,7 +77,7 @@ async def _echoed(session: aiohttp.ClientSession, model: str, text: str, positio
 
 async def _of_tgi(session: aiohttp.ClientSession, _model: str, text: str, positions: int) -> Sequence[Position]:
     body = {"inputs": text, "parameters": {"max_new_tokens": 1, "details": True, "decoder_input_details": True}}
-    prefill = (await _post(session, "generate", body))["details"]["prefill"]
+    prefill = (await _post(session, "../generate", body))["details"]["prefill"]
     return _named([token["logprob"] for token in prefill], positions)
 
 
@@ -87,7 +87,7 @@ def _named(found: Sequence[float | None], positions: int) -> Sequence[Position]:
 
 
 async def _of_llama_cpp(session: aiohttp.ClientSession, _model: str, text: str, positions: int) -> Sequence[Position]:
-    tokens = (await _post(session, "tokenize", {"content": text, "add_special": True}))["tokens"]
+    tokens = (await _post(session, "../tokenize", {"content": text, "add_special": True}))["tokens"]
     scored: list[Position] = []
     for at in range(SKIPPED_POSITIONS, min(len(tokens), SKIPPED_POSITIONS + positions)):
         body = {
@@ -98,7 +98,7 @@ async def _of_llama_cpp(session: aiohttp.ClientSession, _model: str, text: str, 
             "temperature": -1,  # greedy, with probabilities of the plain softmax
             "id_slot": 0,  # the one that has the beginning in its cache
         }
-        answer = await _post(session, "completion", body)
+        answer = await _post(session, "../completion", body)
         named = {one["id"]: one["logprob"] for one in answer["completion_probabilities"][0]["top_logprobs"]}
         true = named.get(tokens[at])
         scored.append(Position(min(named.values()) if true is None else true, named=true is not None))

@@ -5,6 +5,7 @@ The field's definitions, each where it is computed; `tokenpace.bench.result` say
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 from tokenpace.bench.percentiles import percentile
@@ -65,7 +66,7 @@ def point(
     """
     due = [stream for stream in streams if stream.scheduled_at in window]
     served = [stream for stream in due if stream.end in SERVED]
-    failed = [stream for stream in due if stream.end is not None and stream.end not in SERVED]
+    failed = [stream for stream in due if has_failed(stream)]
     first_token = distribution(stream.first_token_seconds for stream in due)
     lag = distribution(stream.sent_at - stream.scheduled_at for stream in due if stream.sent_at is not None)
     refused = refusal(due, first_token, lag)
@@ -83,10 +84,11 @@ def point(
     )
     if refused is not None:
         return frame
-    tokens, characters = generated_in(streams, window)
-    prompts = sum(stream.prompt_tokens or 0 for stream in streams if stream.first_token_at in window)
+    lending = [stream for stream in streams if not has_failed(stream)]
+    tokens, characters = generated_in(lending, window)
+    prompts = sum(prompt for moment, prompt in prompts_begun(lending) if moment in window)
     figures = {
-        "streams": sum(overlap_seconds(stream, window) for stream in streams) / window.seconds,
+        "streams": sum(overlap_seconds(stream, window) for stream in lending) / window.seconds,
         "generation_tokens_per_second": tokens / window.seconds,
         "prefill_tokens_per_second": prompts / window.seconds,
         "characters_per_second": characters / window.seconds,
@@ -134,10 +136,11 @@ def refusal(due: Sequence[Stream], first_token: Distribution | None, lag: Distri
 def is_saturated(streams: Collection[Stream], window: Window) -> bool:
     """Tell whether more came than was served: the number in flight grew by more than chance.
 
-    A server that turns requests away does not let them wait, but it is as full.
+    A server that turns requests away, or lets clients wait until they give up, does not let them wait on, but it is as
+    full.
     """
     came = sum(stream.scheduled_at in window for stream in streams)
-    turned_away = sum(stream.end is End.REJECTED and stream.scheduled_at in window for stream in streams)
+    turned_away = sum(has_failed(stream) and stream.scheduled_at in window for stream in streams)
     before, after = (_in_flight(streams, moment) for moment in (window.begin, window.end))
     return after - before > max(MOST_GROWTH * came, _SPARE * max(before, 1) ** 0.5) or turned_away > MOST_GROWTH * came
 
@@ -150,8 +153,28 @@ def _in_flight(streams: Collection[Stream], moment: float) -> int:
     )
 
 
+def has_failed(stream: Stream) -> bool:
+    """Tell whether a stream ended otherwise than with an answer; one that was still running when it was cut has not."""
+    return stream.end is not None and stream.end not in SERVED
+
+
+def prompts_begun(streams: Collection[Stream]) -> list[tuple[float, float]]:
+    """Return when each stream's first token came, with the length of its prompt.
+
+    A server counts a prompt in the last chunk, which a stream that was cut never got: its prompt is taken to be as long
+    as the others are in the mean, and 0 only where none was counted.
+    """
+    known = [stream.prompt_tokens for stream in streams if stream.prompt_tokens is not None]
+    usual = fmean(known) if known else 0.0
+    return [
+        (stream.first_token_at, usual if stream.prompt_tokens is None else float(stream.prompt_tokens))
+        for stream in streams
+        if stream.first_token_at is not None
+    ]
+
+
 def generated_in(streams: Iterable[Stream], window: Window) -> tuple[float, float]:
-    """Return tokens and characters that came in a window, of all streams.
+    """Return tokens and characters that came in a window, of all these streams.
 
     A chunk counts as its stream's tokens by its stream's chunks, so that servers which put several tokens into one, or
     half a character, are counted as they count themselves.

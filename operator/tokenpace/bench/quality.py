@@ -25,7 +25,7 @@ async def quality(session: aiohttp.ClientSession, server: Server, *, positions: 
     """Measure what a variant is compared by; `compared` compares.
 
     Args:
-        session: to the server's root.
+        session: to the base of the server's API.
         server: who answers.
         positions: tokens of the text.
 
@@ -96,8 +96,8 @@ def _share(answer: str, reference: str) -> float:
 async def _answer(session: aiohttp.ClientSession, model: str, prompt: str) -> str:
     body = {"model": model, "prompt": prompt, "max_tokens": ANSWER_TOKENS, "temperature": 0, "seed": 1}
     try:
-        async with session.post("v1/completions", json=body) as response:
+        async with session.post("completions", json=body) as response:
             response.raise_for_status()
             return str((await response.json(content_type=None))["choices"][0]["text"])
     except (aiohttp.ClientError, LookupError, TypeError, ValueError) as error:
-        raise BenchError(f"--quality: /v1/completions does not answer: {error}") from error
+        raise BenchError(f"--quality: completions do not answer: {error}") from error

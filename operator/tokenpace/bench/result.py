@@ -75,6 +75,8 @@ class Lone(_Part):
     requests: int
     prompt_tokens: float
     """As the server counted them."""
+    generated_tokens: float | None = None
+    """Mean of those that came, which is not what was asked where a server ends its answers when it wants."""
     first_token_seconds: Distribution
     seconds_per_token: Distribution
     prefill_tokens_per_second: float

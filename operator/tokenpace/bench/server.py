@@ -25,29 +25,30 @@ async def identify(session: aiohttp.ClientSession, model: str | None) -> Server:
     """Return what the server says of itself.
 
     Args:
-        session: to the server's root.
+        session: to the base of the server's API.
         model: the name that its API knows the model by; None for the first that it lists.
 
     Raises:
         BenchError: nobody answers, or no model is named and the server lists none.
     """
-    models = await _json(session, "v1/models")
+    models = await _json(session, "models")
     listed: dict[str, Any] = next(iter((models or {}).get("data") or ()), {})
-    info = await _json(session, "info")
+    info = await _json(session, "../info")
     if info is not None and "model_id" in info and "version" in info:
         name = model or listed.get("id") or info["model_id"]
-        most = info.get("max_concurrent_requests")
+        # Not max_concurrent_requests: that many may wait before it answers 429.
+        most = info.get("max_batch_size")
         return Server(engine=EngineType.TGI, version=info["version"], model=name, slots=most)
     name = model or listed.get("id")
     if name is None:
-        raise BenchError("--url: the server lists no model at /v1/models: is the address right? Else give --model")
+        raise BenchError("--url: the server lists no model: is the address right? Else give --model")
     engine = _OWNERS.get(str(listed.get("owned_by", "")).lower(), EngineType.CUSTOM)
     if engine is EngineType.LLAMA_CPP:
-        properties = await _json(session, "props") or {}
+        properties = await _json(session, "../props") or {}
         return Server(
             engine=engine, version=properties.get("build_info"), model=name, slots=properties.get("total_slots")
         )
-    path = "get_server_info" if engine is EngineType.SGLANG else "version"
+    path = "../get_server_info" if engine is EngineType.SGLANG else "../version"
     version = (await _json(session, path) or {}).get("version")
     return Server(engine=engine, version=None if version is None else str(version), model=name, slots=None)
 

@@ -63,7 +63,7 @@ class Stream:
     def seconds_per_token(self) -> float | None:
         """Time per output token, (last - first token) / (tokens - 1), MLPerf's; None before two tokens."""
         first, last = self.first_token_at, self.last_token_at
-        if first is None or last is None or last <= first:
+        if first is None or last is None or last <= first or self.tokens < 2:  # noqa: PLR2004 (a time between two)
             return None
         return (last - first) / (self.tokens - 1)
 
@@ -78,6 +78,7 @@ class Endpoint:
     """Where streams are asked for, and in what words: prompt and tokens to a body."""
 
     path: str
+    """From the base of OpenAI's API (`tokenpace.bench.open_loop.api_base`)."""
     body: Callable[[str, int], Body]
 
 
@@ -88,7 +89,7 @@ def chat(model: str) -> Endpoint:
         messages = [{"role": "system", "content": prompt}, {"role": "user", "content": "Go on."}]
         return {"model": model, "messages": messages, **_common(max_tokens)}
 
-    return Endpoint("v1/chat/completions", body)
+    return Endpoint("chat/completions", body)
 
 
 def completions(model: str) -> Endpoint:
@@ -97,7 +98,7 @@ def completions(model: str) -> Endpoint:
     def body(prompt: str, max_tokens: int) -> Body:
         return {"model": model, "prompt": prompt, **_common(max_tokens)}
 
-    return Endpoint("v1/completions", body)
+    return Endpoint("completions", body)
 
 
 def text_generation(_model: str) -> Endpoint:
@@ -106,7 +107,7 @@ def text_generation(_model: str) -> Endpoint:
     def body(prompt: str, max_tokens: int) -> Body:
         return {"inputs": prompt, "parameters": {"max_new_tokens": max_tokens, "details": True}}
 
-    return Endpoint("generate_stream", body)
+    return Endpoint("../generate_stream", body)
 
 
 ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {

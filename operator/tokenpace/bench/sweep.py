@@ -1,8 +1,10 @@
 """Which rates are measured: doubled until the server is full, then the last step is halved."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
+from tokenpace.bench.errors import NotAnsweringError
 from tokenpace.bench.result import Point
 
 MOST_POINTS: Final = 16
@@ -16,14 +18,24 @@ async def sweep(measure: Measure, first_rate: float, *, bisections: int) -> tupl
     """Return the points from ``first_rate`` to saturation, in the order of their rates.
 
     A point that the generator could not drive ends the doubling as saturation does: what lies above it is beyond this
-    generator.
+    generator. A server that stops answering after a point ends the sweep.
 
     Args:
         measure: measures one rate.
         first_rate: in requests a second; halved first where the server is full at it.
         bisections: of the step between the highest rate that is served and the lowest that is not.
+
+    Raises:
+        NotAnsweringError: the server did not even answer before the first point.
     """
     found = [await measure(first_rate)]
+    with suppress(NotAnsweringError):
+        await _go_on(measure, found, bisections=bisections)
+    return tuple(sorted(found, key=lambda one: one.offered_requests_per_second))
+
+
+async def _go_on(measure: Measure, found: list[Point], *, bisections: int) -> None:
+    """Append to the points found."""
     while _is_over(found[-1]) and len(found) < MOST_POINTS:
         found.append(await measure(found[-1].offered_requests_per_second / 2))
     if len(found) == 1:
@@ -35,12 +47,20 @@ async def sweep(measure: Measure, first_rate: float, *, bisections: int) -> tupl
         if not served or not over:
             break
         found.append(await measure((max(served) + min(over)) / 2))
-    return tuple(sorted(found, key=lambda one: one.offered_requests_per_second))
 
 
 async def declared(measure: Measure, rates: Sequence[float]) -> tuple[Point, ...]:
-    """Return the points of rates that were given."""
-    return tuple([await measure(rate) for rate in sorted(rates)])
+    """Return the points of rates that were given, up to the one after which the server stopped answering.
+
+    Raises:
+        NotAnsweringError: that was before the first.
+    """
+    first, *others = sorted(rates)
+    found = [await measure(first)]
+    with suppress(NotAnsweringError):
+        for rate in others:
+            found.append(await measure(rate))  # noqa: PERF401 (those before an error are kept)
+    return tuple(found)
 
 
 def _is_over(one: Point) -> bool:
