@@ -175,7 +175,7 @@ async def operate(port: int, cluster: Connection, resources: int) -> Figures:
     address = f"http://127.0.0.1:{port}"
     client = ApiClient(Configuration(host=address, api_key={"BearerToken": "Bearer first"}), log_in)
     settings = Settings(prometheus=PrometheusSettings(url=address))
-    lease = TimedLease(client, namespace="ops", name="tokenpace", identity="a")
+    lease = TimedLease(client, namespace="ops", identity="a")
     loop = Loop(
         settings=settings,
         client=client,

@@ -200,7 +200,7 @@ def operator_of(cluster: SimulatedCluster) -> tuple[Loop, ApiClient, Lease]:
 
     address = f"http://127.0.0.1:{cluster.port}"
     client = ApiClient(Configuration(host=address, api_key={"BearerToken": "Bearer first"}), log_in)
-    lease = Lease(client, namespace="ops", name="tokenpace", identity="a", clock=clock)
+    lease = Lease(client, namespace="ops", identity="a", clock=clock)
     settings = Settings(prometheus=PrometheusSettings(url=address))
     loop = Loop(
         settings=settings,

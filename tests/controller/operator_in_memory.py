@@ -22,9 +22,9 @@ class SpeedCardsInMemory:
     def __init__(self, fake: Any) -> None:
         self._fake = fake
 
-    @property
-    def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:
-        return {key[1:]: keep_card(body) for key, body in self._fake.objects.items() if key[0] == SPEED_CARDS}
+    def get(self, key: tuple[str, str], /) -> dict[str, Any] | None:
+        body = self._fake.objects.get((SPEED_CARDS, *key))
+        return None if body is None else keep_card(body)
 
 
 class FakeMirrors:
@@ -45,6 +45,9 @@ class FakeMirrors:
     @property
     def objects(self) -> Mapping[tuple[str, str], dict[str, Any]]:
         return {key[1:]: copy.deepcopy(body) for key, body in self._fake.objects.items() if key[0] == LLM_DEPLOYMENTS}
+
+    def get(self, key: tuple[str, str], /) -> dict[str, Any] | None:
+        return copy.deepcopy(self._fake.objects.get((LLM_DEPLOYMENTS, *key)))
 
     def served_by_another(self, _namespace: str) -> bool:
         return False

@@ -19,8 +19,9 @@ from tests.planning.test_fleet_follows_demand import (
     true_capacity,
 )
 from tests.planning.test_learning import TRUTH, costs_of, seconds_per_token, steady, taught
+from tests.planning.watching import watch
 
-from tokenpace.api.reasons import SpeedCardReason
+from tokenpace.api.reasons import DecisionReason, SpeedCardReason
 from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.api.status import SpeedSource
 from tokenpace.api.variant import Expected
@@ -29,6 +30,7 @@ from tokenpace.planning.decision import Plan, Verdict
 from tokenpace.planning.leadtime import Starts
 from tokenpace.planning.learning import Learned
 from tokenpace.planning.memory import Memory
+from tokenpace.planning.observation import Wake
 from tokenpace.planning.plan import plan
 from tokenpace.planning.prior import GUESSED_DEVIATION, fitted_belief, prior_streams
 from tokenpace.planning.speed_cards import compare
@@ -244,3 +246,18 @@ def test_a_card_just_beyond_its_errors_is_not_told_to_and_fro() -> None:
     for before in (frozenset[str](), frozenset({"q8"})):
         _, after = plan(declared(expected={}), seen, Memory(learned={"q8": LIVE}, disagreeing_cards=before), NOW)
         assert after.disagreeing_cards == before
+
+
+def test_the_card_of_a_model_that_sleeps_is_one_all_the_same() -> None:
+    spec = declared(scaleToZeroAfterSeconds=120, wake={"metricName": "asked"})
+    seen = replace(observation(pod("a", Idle(reading()))), speed_cards={"q8": speed_card(TRUTH)}, wake=Wake.SILENT)
+    made, _ = watch(spec, seen, 120)
+    assert (made.reason, made.speed_cards_accurate.reason) == (DecisionReason.ASLEEP, SpeedCardReason.NOT_COMPARED)
+
+
+def test_the_card_of_a_variant_that_may_not_run_is_one_all_the_same() -> None:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm"}
+    variants = [{"name": "today", "engine": None, "scaleTargetRef": reference, "metrics": "VLLM", "maxReplicas": 0}]
+    seen = observation(replicas={"today": 3}, variants=("today",))
+    made, _ = plan(declared(variants=variants), replace(seen, speed_cards={"today": speed_card(TRUTH)}), Memory(), NOW)
+    assert made.speed_cards_accurate.reason == SpeedCardReason.NOT_COMPARED

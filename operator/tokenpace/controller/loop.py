@@ -35,6 +35,7 @@ from tokenpace.controller.recollection import keep, recall
 from tokenpace.controller.rendering import owner_of, rendering
 from tokenpace.controller.report import Facts, Refusal, build_status, refusals_of, unserved_status
 from tokenpace.controller.reporter import Reporter
+from tokenpace.controller.served import as_it_is_now, served
 from tokenpace.controller.settings import Settings
 from tokenpace.controller.side_by_side import SideBySide
 from tokenpace.controller.speed_cards import cards_of, with_cards
@@ -163,23 +164,18 @@ class Loop:
     async def tick(self) -> None:
         """Serve every LLMDeployment once."""
         self._acted = False
-        resources = [
-            resource
-            for resource in self.mirrors.resources.objects.values()
-            if "deletionTimestamp" not in resource["metadata"]
-            and not self.mirrors.served_by_another(resource["metadata"]["namespace"])
-        ]
-        found = [(resource, self._read(resource)) for resource in resources]
-        readables = [one for _, one in found if isinstance(one, Readable)]
+        resources = served(self.mirrors)
+        readables = [one for resource in resources if isinstance(one := self._read(resource), Readable)]
         dialects = frozenset(dialect for one in readables for dialect in one.dialects)
         with self._metrics.query_seconds.time():
             answer, asked = await asyncio.gather(self._prometheus.sample(dialects), self._asked(readables))
             await self._objectives.read(answer, readables)
         self._note(answer.problem or asked.problem)
         taken = contested((one.resource["metadata"], one.declared) for one in readables)
+        attend = partial(self._attend, answer=answer, asked=asked, taken=taken)
         works = {
-            uid: self._guarded(resource, partial(self._attend, resource, one, answer, asked, taken))
-            for resource, one in found
+            uid: self._guarded(resource, attend)
+            for resource in resources
             if (uid := resource["metadata"]["uid"]) not in self._under_way
         }
         await self._under_way.run(works, within_seconds=self._settings.tick_seconds)
@@ -215,7 +211,7 @@ class Loop:
         try:
             generation = resource["metadata"].get("generation")
             declared = same(parse_spec, {"spec": resource.get("spec", {}), "generation": generation})
-            cards = cards_of(declared, resource["metadata"]["namespace"], self.mirrors.speed_cards.objects)
+            cards = cards_of(declared, resource["metadata"]["namespace"], self.mirrors.speed_cards)
             declared = with_cards(declared, cards, status)
             launched = same(pins_of, self.mirrors.holdings(resource).deployments)
             spec = in_force(same(runnable_spec, declared, frozenset(launched)), self._wall_clock())
@@ -228,12 +224,13 @@ class Loop:
     async def _attend(
         self,
         resource: dict[str, Any],
-        one: Readable | Exception,
+        *,
         answer: MetricsAnswer,
         asked: WakeAnswer,
         taken: Mapping[str, ScaleTargetError],
     ) -> Decided | None:
         """Serve one resource, or say why not."""
+        one = self._read(resource)
         if isinstance(one, Readable):
             return await self._serve_if_seen(one, answer, asked, taken.get(one.uid))
         if not isinstance(one, ManifestError):
@@ -246,17 +243,21 @@ class Loop:
         status = unserved_status(metadata["name"], metadata["generation"], why, previous, now)
         await self._reporter.report(resource, status, turns(previous, status), now)
 
-    async def _guarded(self, resource: dict[str, Any], work: Callable[[], Awaitable[T]]) -> T | None:
+    async def _guarded(self, resource: dict[str, Any], work: Callable[[dict[str, Any]], Awaitable[T]]) -> T | None:
         """Do some work for one resource, if we still may. Whatever goes wrong is reported there and ends here."""
         metadata = resource["metadata"]
         async with self._gate:
-            if not self._lease.may_write():
+            # Work that writes nothing never waits. Of 2,000 resources it would be one stall of the event loop, in which
+            # the Lease is not renewed; and others may have hung here for minutes, while somebody paused this resource.
+            await asyncio.sleep(0)
+            current = as_it_is_now(resource, self.mirrors)
+            if current is None or not self._lease.may_write():
                 return None
             try:
-                return await work()
+                return await work(current)
             except Exception as error:
                 log.exception("resource failed", namespace=metadata["namespace"], name=metadata["name"])
-                await self._report_failure(resource, error)
+                await self._report_failure(current, error)
                 return None
             finally:
                 # A slow API server makes a tick long; the loop is alive while it gets on with it.

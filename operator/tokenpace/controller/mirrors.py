@@ -71,6 +71,10 @@ class Scope:
         """The objects by namespace and name."""
         return {key: stored for part in self.parts for key, stored in part.objects.items()}
 
+    def get(self, key: Key, /) -> Object | None:
+        """Return one object, without a copy of them all."""
+        return next((found for part in self.parts if (found := part.objects.get(key)) is not None), None)
+
     @property
     def refused(self) -> bool:
         """Whether the API server gives none of them to us."""

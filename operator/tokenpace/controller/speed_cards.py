@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -48,14 +49,21 @@ def keep_card(stored: Object) -> Object:
     return {"metadata": kept, _CARD: _read(stored)}
 
 
-def cards_of(spec: LLMDeploymentSpec, namespace: str, objects: Mapping[Key, Object]) -> SpeedCards:
+class MirroredCards(Protocol):
+    """The speed cards that are there, by namespace and name, as `keep_card` leaves them."""
+
+    def get(self, key: Key, /) -> Object | None:
+        """Return one of them; None where there is none."""
+
+
+def cards_of(spec: LLMDeploymentSpec, namespace: str, mirrored: MirroredCards) -> SpeedCards:
     """Return the cards that the variants name, and what is wrong with those that cannot be used."""
     used: dict[str, LLMSpeedCardSpec] = {}
     problems: list[CardProblem] = []
     for variant in spec.variants:
         if variant.speed_card_ref is None:
             continue
-        found = _card_of(variant, spec, namespace, objects)
+        found = _card_of(variant, spec, namespace, mirrored)
         if isinstance(found, CardProblem):
             problems.append(found)
         else:
@@ -104,12 +112,12 @@ def _read(stored: Object) -> LLMSpeedCardSpec | str:
 
 
 def _card_of(
-    variant: Variant, spec: LLMDeploymentSpec, namespace: str, objects: Mapping[Key, Object]
+    variant: Variant, spec: LLMDeploymentSpec, namespace: str, mirrored: MirroredCards
 ) -> LLMSpeedCardSpec | CardProblem:
     name = "" if variant.speed_card_ref is None else variant.speed_card_ref.name
     where = f"spec.variants[{variant.name}].speedCardRef"
     instead = "Until then planning starts from `expected`."
-    if (stored := objects.get((namespace, name))) is None:
+    if (stored := mirrored.get((namespace, name))) is None:
         cure = f"apply one, or correct the name (`kubectl get speedcards -n {namespace}`)"
         message = f"{where}: there is no {SPEED_CARD_KIND} {name} in namespace {namespace}; {cure}. {instead}"
         return CardProblem(SpeedCardReason.NOT_FOUND, message)

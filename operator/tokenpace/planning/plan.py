@@ -257,6 +257,7 @@ def _asleep(basis: Basis) -> Plan:
         scaling_limited=Finding(Verdict.FALSE, ScalingLimitedReason.NOT_LIMITED, "Nothing limits the fleet."),
         traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
         degraded=Finding(Verdict.UNKNOWN, DegradedReason.NOTHING_SERVES, "No replica serves."),
+        speed_cards_accurate=speed_cards_accurate(basis),
     )
 
 
@@ -293,6 +294,7 @@ def _nothing_to_run(basis: Basis) -> Plan:
         traffic_unbalanced=traffic_unbalanced(basis.memory, basis.sight),
         canaries=frozenset(),
         degraded=Finding(Verdict.UNKNOWN, DegradedReason.NOTHING_SERVES, message),
+        speed_cards_accurate=speed_cards_accurate(basis),
         progress=None,
         outlook=(),
     )
