@@ -61,9 +61,13 @@ def operator(cluster: Kubectl) -> RunningOperator:
 
 @pytest.fixture(scope="module")
 def namespace(request: pytest.FixtureRequest, cluster: Kubectl) -> Iterator[Kubectl]:
-    """A namespace of its own for each module; the next module does not wait until it is gone."""
+    """A namespace of its own for each module; the next module does not wait until it is gone.
+
+    It enforces the restricted Pod Security Standard, unless the module's `POD_SECURITY` names another one.
+    """
+    pod_security = getattr(request.module, "POD_SECURITY", "restricted")
     promise = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    with throwaway_namespace(cluster, f"e2e-{promise}") as made:
+    with throwaway_namespace(cluster, f"e2e-{promise}", pod_security=pod_security) as made:
         yield made
 
 

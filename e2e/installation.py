@@ -53,7 +53,7 @@ def helm_command(
         **values,
     }
     sets = [f"--set={key}={value}" for key, value in values.items()]
-    return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={namespace}", "--create-namespace", *sets]
+    return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={namespace}", *sets]
 
 
 def run_helm(*command: str) -> None:
@@ -75,6 +75,7 @@ def install_operator(
     Raises:
         RuntimeError: helm refused; the message is its own.
     """
+    make_namespace(kubectl, namespace)
     # A cluster that somebody has applied the definition to by hand is taken over.
     command = helm_command(image, chart=chart, namespace=namespace, **values)
     run_helm(*command, "--force-conflicts", "--wait", "--timeout=120s")
@@ -86,6 +87,12 @@ def uninstall_operator(namespace: str = NAMESPACE) -> None:
     run_helm("helm", "uninstall", RELEASE, f"--namespace={namespace}", "--ignore-not-found", "--wait", "--timeout=60s")
 
 
+def make_namespace(kubectl: Kubectl, name: str, pod_security: str = "restricted") -> None:
+    """Make a namespace, or take the one that is there, that lets in no pod below a Pod Security Standard."""
+    enforced = {"pod-security.kubernetes.io/enforce": pod_security}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": enforced}})
+
+
 @contextmanager
 def laboratory(purpose: str) -> Iterator[tuple[Kubectl, RunningOperator]]:
     """Install Prometheus and the operator, and give a throwaway namespace: what every measurement begins with."""
@@ -93,15 +100,15 @@ def laboratory(purpose: str) -> Iterator[tuple[Kubectl, RunningOperator]]:
     require_cluster(kubectl)
     install_prometheus(kubectl)
     operator = install_operator(kubectl)
-    with throwaway_namespace(kubectl, purpose) as namespace:
+    with throwaway_namespace(kubectl, purpose, pod_security="baseline") as namespace:
         yield namespace, operator
 
 
 @contextmanager
-def throwaway_namespace(kubectl: Kubectl, purpose: str) -> Iterator[Kubectl]:
+def throwaway_namespace(kubectl: Kubectl, purpose: str, *, pod_security: str = "restricted") -> Iterator[Kubectl]:
     """Give a namespace of its own; at the end it goes with all it holds, and nobody waits for that."""
     name = f"{purpose}-{uuid4().hex[:6]}"
-    kubectl("create", "namespace", name)
+    make_namespace(kubectl, name, pod_security)
     try:
         yield kubectl.within(name)
     finally:

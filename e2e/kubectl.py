@@ -23,6 +23,10 @@ ENVIRONMENT = {**os.environ, "KUBECONFIG": str(KUBECONFIG), "PATH": f"{TOOLS / '
 
 Manifest = dict[str, Any]
 
+RESTRICTED_POD: Manifest = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+RESTRICTED_CONTAINER: Manifest = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+"""What the restricted Pod Security Standard asks of a pod and of each of its containers."""
+
 
 class KubectlError(Exception):
     """kubectl ended with an error; the message is its own."""

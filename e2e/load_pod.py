@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.images import built_image
-from e2e.kubectl import TOOLS, Kubectl, Manifest
+from e2e.kubectl import RESTRICTED_CONTAINER, RESTRICTED_POD, TOOLS, Kubectl, Manifest
 from e2e.waiting import until
 from tokenpace.planning.balance import Shape
 
@@ -133,9 +133,11 @@ def _pod(name: str, profile: str, target: str, keep_alive: int | None, shape: Sh
         "spec": {
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": _DRAIN_SECONDS,
+            "securityContext": RESTRICTED_POD,
             "containers": [
                 {
                     "name": "load",
+                    "securityContext": RESTRICTED_CONTAINER,
                     "image": built_image("load"),
                     "args": ["--log-streams", *(f"--{flag}={value}" for flag, value in flags.items())],
                     "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},

@@ -34,7 +34,7 @@ from tokenpace.replay.truth import Fleet, Prefill, Scenario, Speeds, VariantTrut
 RUNS = 6
 REPLICAS = 2
 SHAPE = Shape(16, 48)
-RESOURCES = {"requests": {"cpu": "500m"}, "limits": {"cpu": "600m"}}
+RESOURCES = {"requests": {"cpu": "300m"}, "limits": {"cpu": "600m"}}
 EXPECTED = {"streamTokensPerSecond": 40, "generationTokensPerSecond": 55, "prefillTokensPerSecond": 135}
 """Five times what a pod of 0.12 CPU does."""
 LOADS = (0.5, 0.8)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from e2e.kubectl import Kubectl, Manifest
+from e2e.kubectl import RESTRICTED_CONTAINER, RESTRICTED_POD, Kubectl, Manifest
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.waiting import throughout, until
@@ -30,6 +30,7 @@ def existing(namespace: Kubectl) -> Kubectl:
         "ports": [{"containerPort": 8080}],
         "resources": {"limits": {"cpu": "120m", "memory": "512Mi"}},
         "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
+        "securityContext": RESTRICTED_CONTAINER,
     }
     deployment: Manifest = {
         "apiVersion": "apps/v1",
@@ -38,7 +39,10 @@ def existing(namespace: Kubectl) -> Kubectl:
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [server]}},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"securityContext": RESTRICTED_POD, "containers": [server]},
+            },
         },
     }
     namespace.apply(deployment)

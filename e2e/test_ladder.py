@@ -19,6 +19,8 @@ from e2e.waiting import seconds_since, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("unbroken")]
 
+POD_SECURITY = "baseline"
+"""Text Generation Inference runs as root, without capabilities: docs/engines.md."""
 BEST, FAST = "q8", "q4"
 MOST_REPLICAS = 2
 LITTLE, WITHIN, BEYOND = 0.6, 1.5, 2.9
