@@ -53,7 +53,7 @@ def helm_command(
         **values,
     }
     sets = [f"--set={key}={value}" for key, value in values.items()]
-    return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={namespace}", *sets]
+    return ["helm", "upgrade", "--install", RELEASE, chart, f"--namespace={namespace}", "--create-namespace", *sets]
 
 
 def run_helm(*command: str) -> None:
