@@ -1,8 +1,8 @@
 """What is learned within ten minutes from a speed card that is wrong by two: `python -m e2e.wrong_card q8 CARD`.
 
 CARD is taken to be right: `python -u -m e2e.bench` measures one. One replica, of the size that CARD was measured in,
-starts from it with every cost halved, then, anew, doubled. It gets 60 % of what CARD says that it can do for ten minutes;
-then it is driven into saturation, where clients are served all that it can do.
+starts from it with every cost halved, then, anew, doubled. It gets 60 % of what CARD says that it can do for ten
+minutes; then it is driven into saturation, where clients are served all that it can do.
 """
 
 import argparse
