@@ -34,4 +34,7 @@ def test_a_card_is_tried_in_a_pod_of_the_size_that_it_was_measured_in(cpu: str) 
     assert variant.speed_card_ref is not None
     assert variant.speed_card_ref.name == made["metadata"]["name"]
     assert mismatch(LLMSpeedCardSpec.model_validate(made["spec"]), variant, spec) is None
+
+
+def test_a_card_is_tried_with_as_many_slots_as_it_was_measured_with() -> None:
     assert MEASURED_SLOTS == SLOTS
