@@ -84,6 +84,11 @@ async def test_nobody_there_is_an_error_that_names_the_option() -> None:
         await benched("http://127.0.0.1:9")
 
 
+async def test_a_reference_without_quality_is_told_before_anything_is_measured() -> None:
+    with pytest.raises(BenchError, match="give --quality"):
+        await benched("http://127.0.0.1:9", reference=SELF)
+
+
 async def test_a_recording_says_when_and_how_long(serve: Serve, tmp_path: Path) -> None:
     (trace := tmp_path / "mine.csv").write_text("timestamp,prompt,generated\n0,4,3\n1,8,5\n3,12,7\n")
     result = await benched(await serve(generated), trace=trace)

@@ -12,6 +12,7 @@ from tests.planning.speed_cards import speed_card
 
 from tokenpace.leaderboard.board import Board, BoardError, Entry, NamedCard, Question, board, json_schema
 from tokenpace.leaderboard.pareto import Merits, dominated_by, dominates
+from tokenpace.leaderboard.table import verdict
 from tokenpace.planning.balance import Costs
 
 ROOT = Path(__file__).parents[2]
@@ -184,9 +185,31 @@ def test_something_is_always_on_the_front(several: dict[str, Merits]) -> None:
     assert any(not dominated_by(name, several) for name in several)
 
 
-def test_what_is_not_known_is_no_reason_to_be_dominated() -> None:
-    assert dominates(Merits(2.0, 99.0, 1.0), Merits(1.0, None, 1.0))
-    assert not dominates(Merits(2.0, None, 1.0), Merits(1.0, 99.0, 1.0))
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Merits(2.0, 99.0, 1.0), Merits(1.0, None, 1.0)),
+        (Merits(2.0, None, 1.0), Merits(1.0, 99.0, 1.0)),
+        (Merits(2.0, None, 1.0), Merits(1.0, None, 1.0)),
+        (Merits(2.0, 99.0, 1.0), Merits(1.0, 99.0, None)),
+        (Merits(2.0, 99.0, None), Merits(1.0, 99.0, 1.0)),
+        (Merits(2.0, 99.0, 1.0), Merits(None, 99.0, 1.0)),
+    ],
+)
+def test_what_is_not_known_does_not_compare(one: Merits, other: Merits) -> None:
+    assert not dominates(one, other)
+    assert not dominates(other, one)
+
+
+def test_cost_is_left_out_where_nobody_said_what_either_costs() -> None:
+    assert dominates(Merits(2.0, 99.0, None), Merits(1.0, 99.0, None))
+
+
+def test_a_card_without_quality_is_kept_off_by_none_and_the_board_says_so() -> None:
+    found = board([named("reference", slower=1.6), named("q4", quality="95")], Question())
+    reference = next(one for one in found.entries if one.name == "reference")
+    assert (reference.pareto, verdict(reference)) == (True, "not compared: no quality")
+    assert any(sentence.startswith("Quality is not known of reference:") for sentence in found.assumptions)
 
 
 def test_qualities_a_tenth_of_a_point_apart_are_equal() -> None:

@@ -117,7 +117,9 @@ class SweepPoint(ApiModel):
     stream_tokens_per_second: StreamSpeedPercentiles = Field(
         description="What one request saw while it was being generated: tokens after the first by time after it."
     )
-    time_to_first_token_seconds: LatencyPercentiles = Field(description="From sending a request to its first token.")
+    time_to_first_token_seconds: LatencyPercentiles = Field(
+        description="From when a request was due, sent or not, to its first token."
+    )
     time_per_output_token_seconds: LatencyPercentiles = Field(
         description="Mean interval between the tokens of a request, over requests (MLPerf's TPOT)."
     )
@@ -162,7 +164,9 @@ class MeasuredQuality(ApiModel):
         default=None, description="Perplexity on the data set, teacher-forced through the engine's own API."
     )
     greedy_agreement_percent: PercentString | None = Field(
-        default=None, description="Per cent of greedy tokens that are the reference's, up to the first difference."
+        default=None,
+        description="Per cent of the characters of greedy answers that come before the first difference from the "
+        "reference's.",
     )
 
 

@@ -39,6 +39,8 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         BenchError: it cannot be measured.
         OSError: a file cannot be read.
     """
+    if options.reference is not None and not options.quality:
+        raise BenchError("--reference: compares qualities: give --quality, too")
     reference = reference_of(options.reference)
     endpoint, schedule = ENDPOINTS.get(options.api), _schedule(options)
     if endpoint is None:

@@ -108,7 +108,8 @@ class Entry(_Part):
     cost_per_million: float | None
     """Of a million generated units at `capacity_per_second`; null where the card has no cost."""
     pareto: bool
-    """Whether no other entry is better in something and worse in nothing."""
+    """Whether no other entry is better in something and worse in nothing; true of those without quality, too, which do
+    not compare."""
     dominated_by: tuple[str, ...]
     """The entries that are."""
     measured: str
@@ -273,6 +274,14 @@ def _assumptions(chosen: Sequence[NamedCard], entries: Sequence[Entry], terms: T
             f"Where marked ~ it takes more streams than the sweep had, at most {EXTRAPOLATION} times as many; engines "
             "are slower there than a line says."
         )
+    if silent := ", ".join(one.name for one in entries if one.quality_percent is None):
+        told.append(
+            f"Quality is not known of {silent}: neither better nor worse than any other. `tokenpace bench --quality` "
+            "with `--reference` measures it; the best variant is its own reference, `--reference self`."
+        )
+    costs = [one.hourly_cost for one in entries]
+    if None in costs and any(cost is not None for cost in costs):
+        told.append("Cards with a cost and cards without one do not compare.")
     methods = {one.quality_method for one in entries if one.quality_method is not None}
     if len(methods) > 1:
         told.append(

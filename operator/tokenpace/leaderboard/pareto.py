@@ -28,17 +28,16 @@ class Merits:
 def dominates(one: Merits, other: Merits) -> bool:
     """Tell whether one is better than another in something and worse in nothing.
 
-    What is not known of the other does not speak for it; what is known of the other alone does, so that a variant is
-    never dominated by one of which less is known. That keeps the order free of circles.
+    What is not known could be either: two of which one has no capacity, quality or cost do not compare. Only where
+    nobody said what either costs, cost is left out.
     """
-    better = False
-    for mine, theirs in zip(one.scores, other.scores, strict=True):
-        if theirs is None:
-            continue
-        if mine is None or mine < theirs:
-            return False
-        better = better or mine > theirs
-    return better
+    pairs = [*zip(one.scores, other.scores, strict=True)]
+    if one.cost_per_million is None and other.cost_per_million is None:
+        pairs.pop()
+    known = [(mine, theirs) for mine, theirs in pairs if mine is not None and theirs is not None]
+    if len(known) < len(pairs):
+        return False
+    return all(mine >= theirs for mine, theirs in known) and any(mine > theirs for mine, theirs in known)
 
 
 def dominated_by(name: str, merits: Mapping[str, Merits]) -> tuple[str, ...]:

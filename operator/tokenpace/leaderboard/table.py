@@ -52,9 +52,11 @@ def cells(board: Board, one: Entry) -> tuple[str, ...]:
 
 
 def verdict(one: Entry) -> str:
-    """Return whether an entry is on the front, else what keeps it off."""
+    """Return whether an entry is on the front, else what keeps it off, or from being compared."""
     if one.capacity_per_second is None:
         return "misses the target at any load"
+    if one.quality_percent is None:
+        return "not compared: no quality"
     return "yes" if one.pareto else f"dominated by {', '.join(one.dominated_by)}"
 
 
