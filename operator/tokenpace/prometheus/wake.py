@@ -20,8 +20,8 @@ from tokenpace.prometheus.queries import equal, one_of
 from tokenpace.prometheus.settings import PrometheusSettings
 
 MOST_KINDS: Final = 64
-"""Kinds of signals that are asked for in a tick. Namespaces take turns, so that one can neither make the query too long for
-all others nor take all places."""
+"""Kinds of signals that are asked for in a tick. Namespaces take turns, so that one can neither make the query too long
+for all others nor take all places."""
 
 ResourceKey = tuple[str, str]
 """Namespace and name of an LLMDeployment."""
