@@ -46,6 +46,33 @@ def test_kinds_beyond_the_bound_are_not_asked_for_and_those_that_most_share_come
     )
 
 
+@pytest.mark.parametrize("own", [1, 3])
+def test_a_namespace_of_many_kinds_displaces_no_first_kind_of_another(own: int) -> None:
+    """Nor by names that sort first, nor by many resources of each kind."""
+    greedy = {
+        ("greedy", f"c{number}-{copy}"): signal(metricName=f"a{number}")
+        for number in range(2 * MOST_KINDS)
+        for copy in range(5)
+    }
+    others = {
+        (f"team-{team:02}", f"chat-{number}"): signal(metricName=f"z{team}_{number}")
+        for team in range(MOST_KINDS - 1)
+        for number in range(own)
+    }
+    asked = {key[0] for whose in wake_question(greedy | others, SETTINGS).kinds.values() for key in whose}
+    assert asked == {"greedy", *(namespace for namespace, _ in others)}
+
+
+def test_two_namespaces_that_share_many_kinds_displace_no_first_kind_of_another() -> None:
+    shared = {
+        (namespace, f"c{number}"): signal(metricName=f"a{number}")
+        for namespace in ("one", "two")
+        for number in range(2 * MOST_KINDS)
+    }
+    question = wake_question({**shared, KEY: signal(metricName="z")}, SETTINGS)
+    assert KEY in {key for whose in question.kinds.values() for key in whose}
+
+
 def test_the_order_in_which_models_are_listed_changes_nothing() -> None:
     signals = {("team", f"c{number}"): signal(matchLabels={"model": f"m{number % 3}"}) for number in range(9)}
     backwards = dict(reversed(signals.items()))

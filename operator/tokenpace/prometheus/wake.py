@@ -9,7 +9,8 @@ declared values. The matchers only keep the answer small.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,8 +20,8 @@ from tokenpace.prometheus.queries import equal, one_of
 from tokenpace.prometheus.settings import PrometheusSettings
 
 MOST_KINDS: Final = 64
-"""Kinds of signals that are asked for in a tick; those that most models share come first. So one namespace cannot make
-the query too long for all others."""
+"""Kinds of signals that are asked for in a tick. Namespaces take turns, so that one can neither make the query too long
+for all others nor take all places."""
 
 ResourceKey = tuple[str, str]
 """Namespace and name of an LLMDeployment."""
@@ -108,9 +109,26 @@ def wake_question(signals: Mapping[ResourceKey, WakeSignal], settings: Prometheu
         }
         kind = _Kind(signal.metric_name, signal.type, tuple(declared))
         kinds.setdefault(kind, {})[key] = tuple(declared.values())
-    common = sorted(kinds, key=lambda kind: (-len(kinds[kind]), kind.metric_name, kind.type, kind.labels))
-    left_out = sum(len(kinds[kind]) for kind in common[MOST_KINDS:])
-    return WakeQuestion(settings, {kind: kinds[kind] for kind in common[:MOST_KINDS]}, left_out)
+    ranked = _ranked(kinds)
+    left_out = sum(len(kinds[kind]) for kind in ranked[MOST_KINDS:])
+    return WakeQuestion(settings, {kind: kinds[kind] for kind in ranked[:MOST_KINDS]}, left_out)
+
+
+def _ranked(kinds: Mapping[_Kind, Collection[ResourceKey]]) -> list[_Kind]:
+    """Return the kinds, those first that are to be asked for first: every namespace's first, then every one's second.
+
+    A namespace's own kinds are in the order of how many namespaces share them, then how many resources.
+    """
+    sharing = {kind: {namespace for namespace, _ in whose} for kind, whose in kinds.items()}
+    common = sorted(
+        kinds, key=lambda kind: (-len(sharing[kind]), -len(kinds[kind]), kind.metric_name, kind.type, kind.labels)
+    )
+    turns: Counter[str] = Counter()
+    turn: dict[_Kind, int] = {}
+    for kind in common:
+        turn[kind] = min(turns[namespace] for namespace in sharing[kind])
+        turns.update(sharing[kind])
+    return sorted(common, key=turn.__getitem__)
 
 
 def _values(kind: _Kind, whose: Mapping[ResourceKey, Sequence[str]], settings: PrometheusSettings) -> str:
