@@ -52,7 +52,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _leases_are_not_that_of_the_cluster(self) -> Self:
-        """Refuse to serve the namespace of the cluster's Lease: taking it would keep that operator from all its work."""
+        """Refuse to serve the namespace of the cluster's Lease: whoever takes it ends that operator's work."""
         if self.lease.namespace in self.namespaces:
             raise ValueError(
                 f"namespaces contains {self.lease.namespace}, which is lease.namespace: the Lease there is that of the "
