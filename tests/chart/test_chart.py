@@ -316,6 +316,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("watchNamespaces", "shop", "/watchNamespaces"),
     ("watchNamespaces", ["*"], "/watchNamespaces/0"),
     ("watchNamespaces", ["shop", "shop"], "/watchNamespaces"),
+    ("watchNamespaces", ["shop", "kube-system"], "watchNamespaces contains kube-system, which is lease.namespace"),
     ("tolerations", {"key": "gpu"}, "/tolerations"),
     ("nodeSelector", {"pool": 1}, "/nodeSelector/pool"),
     ("imagePullSecrets", ["registry"], "/imagePullSecrets/0"),

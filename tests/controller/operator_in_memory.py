@@ -7,8 +7,10 @@ from typing import Any
 from tokenpace.api.variant import EngineType
 from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, SERVICES, SPEED_CARDS, Kind
 from tokenpace.controller.canaries import Canaries
+from tokenpace.controller.journal import Journal
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.mirrors import Holdings
+from tokenpace.controller.predictions import Predictions
 from tokenpace.controller.reporter import Reporter
 from tokenpace.controller.settings import Settings
 from tokenpace.controller.side_by_side import SideBySide
@@ -129,7 +131,7 @@ def remembered(*parts: Any) -> dict[str, int]:
     return found
 
 
-_PARTS = (Canaries, Reporter, SideBySide, Unchanged)
+_PARTS = (Canaries, Journal, Predictions, Reporter, SideBySide, Unchanged)
 
 
 def declare(fake: Any, resource: dict[str, Any], name: str = "chat", **metadata: Any) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import kopf
 import pytest
+from pydantic import ValidationError
 
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Serves
 from tokenpace.controller.app import Process, leases_of, register
-from tokenpace.controller.settings import Settings
+from tokenpace.controller.settings import LeaseSettings, Settings
 
 
 def process_with_tick_age(seconds: float, monkeypatch: pytest.MonkeyPatch) -> Process:
@@ -39,6 +40,13 @@ def test_an_operator_of_some_namespaces_asks_for_one_lease_in_each_in_an_order_t
     chain = leases_of(Settings(namespaces=("shop", "lab", "shop")), cast("ApiClient", None))
     assert [(one._namespace, one._serves) for one in chain] == [("lab", Serves.NAMESPACE), ("shop", Serves.NAMESPACE)]
     assert [one._after for one in chain] == [None, chain[0]]
+
+
+def test_an_operator_of_namespaces_does_not_take_the_lease_of_the_whole_cluster() -> None:
+    with pytest.raises(ValidationError, match=r"namespaces contains ops, which is lease\.namespace"):
+        Settings(namespaces=("shop", "ops"), lease=LeaseSettings(namespace="ops"))
+    with pytest.raises(ValidationError, match="namespaces contains kube-system"):
+        Settings(namespaces=("kube-system",))
 
 
 async def test_the_process_ends_when_one_of_its_tasks_fails() -> None:

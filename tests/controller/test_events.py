@@ -64,9 +64,9 @@ def test_a_fleet_that_is_not_ready_at_first_is_not_told_of() -> None:
     assert said(status(), status(("Ready", "False"))) == []
 
 
-def progressing(reason: str | None) -> LLMDeploymentStatus:
+def progressing(reason: str | None, value: str = "True") -> LLMDeploymentStatus:
     """Return a status whose Progressing has this reason; None has none."""
-    body = status(("Progressing", "True")).as_manifest()
+    body = status(("Progressing", value)).as_manifest()
     for condition in body["conditions"]:
         condition |= {"reason": reason, "message": f"{reason}, with its numbers."}
     return LLMDeploymentStatus.model_validate(body | {"variant": "q4"} if reason else {})
@@ -85,6 +85,13 @@ def test_a_switch_that_begins_is_told_with_its_sentence(before: str | None) -> N
 def test_a_switch_that_is_over_is_told_with_the_variant_that_serves(after: str) -> None:
     (happening,) = switching(progressing(SWITCHING), progressing(after))
     assert happening == Happening(EventReason.SWITCH_DONE, "q4 serves. Why.", warning=False)
+
+
+def test_a_switch_that_cannot_go_on_is_not_done_before_it_is() -> None:
+    stuck = progressing(ProgressingReason.PODS_IN_TROUBLE, "False")
+    assert switching(progressing(SWITCHING), stuck) == switching(stuck, progressing(SWITCHING)) == ()
+    (happening,) = switching(stuck, progressing("Settled"))
+    assert happening.reason == EventReason.SWITCH_DONE
 
 
 @pytest.mark.parametrize("before", [None, "Settled", SWITCHING])

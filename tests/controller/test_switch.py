@@ -14,6 +14,7 @@ import pytest
 from tests.controller.operator_in_memory import FakeMirrors, Operator
 
 from tokenpace.api import names
+from tokenpace.cluster.client import ApiError
 from tokenpace.cluster.kinds import DEPLOYMENTS, EVENTS, LLM_DEPLOYMENTS
 from tokenpace.controller.canaries import Canaries
 from tokenpace.controller.mirrors import Holdings
@@ -191,6 +192,17 @@ async def test_it_is_told_and_counted_once_that_it_begins_and_that_it_is_done(sw
     await switch.ticks(12)
     assert switch.told() == ["SwitchBegun", "SwitchDone"]
     assert (switch.counted("SwitchBegun"), switch.counted("SwitchDone")) == (1, 1)
+
+
+async def test_a_switch_is_counted_once_though_its_status_cannot_be_written(switch: Switch) -> None:
+    async def refuse(call: str) -> None:
+        if call == "patch llmdeployments status":
+            raise ApiError(503, "ServiceUnavailable", "later")
+
+    go_to_q4(switch)
+    switch.fake.before = refuse
+    await switch.ticks(3)
+    assert switch.counted("SwitchBegun") == 1
 
 
 async def test_more_of_the_new_variant_come_only_when_the_first_has_shown_that_it_generates(switch: Switch) -> None:

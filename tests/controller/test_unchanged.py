@@ -56,6 +56,33 @@ def refuse(text: str) -> None:
     raise ValueError(text)
 
 
+def test_a_part_that_a_tick_has_not_asked_for_is_forgotten() -> None:
+    unchanged, make = Unchanged(), Counted()
+    for part in ("stays", "goes"):
+        unchanged.of("a", make, 1, part=part)
+    unchanged.forget_all_but({"a"})
+    unchanged.of("a", make, 1, part="stays")
+    unchanged.forget_all_but({"a"})
+    for part in ("stays", "goes"):
+        unchanged.of("a", make, 1, part=part)
+    assert make.calls == 3
+
+
+async def test_an_operator_that_stands_by_remembers_nothing(
+    operator: Operator, resource: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_pause(_: float) -> None:
+        pass
+
+    monkeypatch.setattr(operator.loop, "_pause", no_pause)
+    declare(operator.fake, resource)
+    await operator.loop._pass()
+    assert sum(remembered(operator.loop).values()) > 0
+    operator.lease.granted = False
+    await operator.loop._pass()
+    assert set(remembered(operator.loop).values()) == {0}
+
+
 async def test_nothing_is_remembered_of_resources_that_are_gone(operator: Operator, resource: Any) -> None:
     declare(operator.fake, resource)
     await operator.ticks(2)

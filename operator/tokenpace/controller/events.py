@@ -74,14 +74,14 @@ def switching(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tu
     was = before.reason if before else None
     if now is None or now.reason == was or _HANDS_OFF.intersection((was, now.reason)):
         return ()
-    if now.reason == ProgressingReason.SWITCHING:
-        return (Happening(EventReason.SWITCH_BEGUN, now.message, warning=False),)
     if now.reason == ProgressingReason.ROLLED_BACK:
         return (Happening(EventReason.SWITCH_ROLLED_BACK, now.message, warning=True),)
-    if was == ProgressingReason.SWITCHING:
-        why = current.last_decision.message if current.last_decision else now.message
-        return (Happening(EventReason.SWITCH_DONE, f"{current.variant or 'Nothing'} serves. {why}", warning=False),)
-    return ()
+    if _is_switch(before) == _is_switch(now):
+        return ()
+    if _is_switch(now):
+        return (Happening(EventReason.SWITCH_BEGUN, now.message, warning=False),)
+    why = current.last_decision.message if current.last_decision else now.message
+    return (Happening(EventReason.SWITCH_DONE, f"{current.variant or 'Nothing'} serves. {why}", warning=False),)
 
 
 def sleeping(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tuple[Happening, ...]:
@@ -90,6 +90,14 @@ def sleeping(previous: LLMDeploymentStatus, current: LLMDeploymentStatus) -> tup
         return ()
     reason = EventReason.WOKEN if current.asleep_since is None else EventReason.FELL_ASLEEP
     return (Happening(reason, current.last_decision.message, warning=False),)
+
+
+def _is_switch(progressing: Condition | None) -> bool:
+    """Tell whether a switch is under way. One that cannot go on is: False, because pods of the new are in trouble."""
+    if progressing is None:
+        return False
+    stuck = (ProgressingReason.PODS_IN_TROUBLE, ConditionStatus.FALSE)
+    return progressing.reason == ProgressingReason.SWITCHING or (progressing.reason, progressing.status) == stuck
 
 
 def _progressing(status: LLMDeploymentStatus) -> Condition | None:

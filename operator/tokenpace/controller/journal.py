@@ -19,6 +19,7 @@ class Journal:
         self._metrics = metrics
         self._decisions: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {}
         self._failures: dict[str, set[tuple[str, Result, str]]] = {}
+        self._switches: dict[str, Collection[str]] = {}
 
     def note(self, metadata: Mapping[str, Any], made: Plan, outcomes: Collection[Outcome]) -> None:
         """Log a decision that is new with every number it rests on, and count what was done and what failed."""
@@ -37,8 +38,15 @@ class Journal:
             log.warning("action not done", **where, action=action, result=result, why=why)
         self._failures[metadata["uid"]] = told
 
+    def note_switches(self, uid: str, happened: Collection[str]) -> None:
+        """Count what happened to a switch; it happens again at every tick until a status that tells it was written."""
+        for result in happened:
+            if result not in self._switches.get(uid, ()):
+                self._metrics.switches.labels(result=result).inc()
+        self._switches[uid] = happened
+
     def forget_all_but(self, uids: Collection[str]) -> None:
         """Drop what is remembered of resources that are gone."""
-        for remembered in (self._decisions, self._failures):
+        for remembered in (self._decisions, self._failures, self._switches):
             for gone in remembered.keys() - set(uids):
                 del remembered[gone]

@@ -142,10 +142,7 @@ class Loop:
         else:
             # What this operator remembers and shows is of no use while another one is at work.
             self._under_way.cancel()
-            self._memories.clear()
-            self._disputes.clear()
-            self._canaries.forget_all_but(())
-            self._metrics.fleet.replace(())
+            self._forget_all_but(())
         self.last_pass_monotonic_seconds = self._monotonic()
         await self._pause(self._settings.tick_seconds if may_act else _STANDBY_SECONDS)
 
@@ -179,7 +176,9 @@ class Loop:
             if (uid := resource["metadata"]["uid"]) not in self._under_way
         }
         await self._under_way.run(works, within_seconds=self._settings.tick_seconds)
-        uids = {resource["metadata"]["uid"] for resource in resources}
+        self._forget_all_but({resource["metadata"]["uid"] for resource in resources})
+
+    def _forget_all_but(self, uids: Collection[str]) -> None:
         self._under_way.forget_all_but(uids)
         self._metrics.fleet.replace(self._under_way.results)
         for remembered in (self._memories, self._disputes, self._unreadable_since):
@@ -383,8 +382,7 @@ class Loop:
         """Write what is to be told, count the switches in it, and return it."""
         status = build_status(facts, one.status, now)
         switched = switching(one.status, status)
-        for happening in switched:
-            self._metrics.switches.labels(result=happening.reason).inc()
+        self._journal.note_switches(one.uid, [happening.reason for happening in switched])
         told = (*switched, *sleeping(one.status, status))
         await self._reporter.report(one.resource, status, (*told, *scaled, *turns(one.status, status)), now)
         return status

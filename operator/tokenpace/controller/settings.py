@@ -2,9 +2,9 @@
 
 from os import getpid
 from socket import gethostname
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tokenpace.prometheus.settings import PrometheusSettings
@@ -49,3 +49,13 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     prometheus: PrometheusSettings = PrometheusSettings()
     lease: LeaseSettings = LeaseSettings()
+
+    @model_validator(mode="after")
+    def _leases_are_not_that_of_the_cluster(self) -> Self:
+        """Refuse to serve the namespace of the cluster's Lease: whoever takes it ends that operator's work."""
+        if self.lease.namespace in self.namespaces:
+            raise ValueError(
+                f"namespaces contains {self.lease.namespace}, which is lease.namespace: the Lease there is that of the "
+                "operator of the whole cluster. Leave it out, or say in lease.namespace where that Lease is."
+            )
+        return self
