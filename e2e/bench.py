@@ -169,7 +169,7 @@ def main() -> None:
     require_cluster(kubectl)
     kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
     results: dict[str, Result] = {}
-    with throwaway_namespace(kubectl, "bench") as namespace:
+    with throwaway_namespace(kubectl, "bench", pod_security="baseline") as namespace:
         for kind in flags.kinds:
             with server(namespace, kind, flags.cpu):
                 found = measured(namespace, options_of(kind, flags.cpu, this_cpu()), kind, flags.out)
