@@ -53,6 +53,11 @@ def test_numbers_are_written_as_in_the_status_and_what_is_not_known_is_null() ->
     assert speeds == {"demand": "45", "served": "0", "capacity": None, "stream": None}
 
 
+def test_since_when_it_sleeps_is_told_and_null_while_it_is_awake() -> None:
+    assert told(asleepSince="2026-11-23T09:00:00Z")["asleepSince"] == "2026-11-23T09:00:00Z"
+    assert told()["asleepSince"] is None
+
+
 def test_what_is_promised_stands_beside_it() -> None:
     promised = told()["promised"]
     assert (promised["generationTokensPerSecond"], promised["minQuality"]) == (60, "95")

@@ -246,6 +246,32 @@ def test_a_window_that_grows_is_read_from_its_new_beginning() -> None:
     assert found == Tally(good=60, bad=60, left_out=0, to_come=0)
 
 
+def test_a_clock_that_goes_back_a_minute_has_nothing_read_again() -> None:
+    prometheus = remembering([True] * 120)
+    prometheus.now = START + 60 * 120
+    one = readable(window_hours=1)
+    objectives = caught_up(prometheus, one)
+    before, asked = objectives.tally(one), prometheus.asked
+    prometheus.now -= 60
+    assert (caught_up(prometheus, one, objectives).tally(one), prometheus.asked) == (before, asked)
+
+
+def test_a_prometheus_that_answers_again_is_no_problem_before_the_next_minute_either() -> None:
+    prometheus, one = remembering([True] * 120), readable(window_hours=1)
+    prometheus.now = START + 60 * 120
+    objectives = caught_up(prometheus, one)
+    silence = MetricsAnswer(samples={}, problems={EngineType.VLLM: "no answer in time"})
+    asyncio.run(objectives.read(silence, [one]))
+    assert told_of(objectives, one) == "no answer in time"
+    assert told_of(caught_up(prometheus, one, objectives), one) is None
+
+
+def told_of(objectives: Objectives, one: Readable) -> str | None:
+    status = objectives.status(one)
+    assert status is not None
+    return status.message
+
+
 def test_what_a_namesake_did_in_the_same_window_is_not_counted() -> None:
     prometheus = remembering([False] * 60 + [True] * 61)
     prometheus.now = START + 60 * 121

@@ -59,6 +59,11 @@ def with_conditions(name: str, *conditions: dict[str, Any]) -> dict[str, Any]:
 ALL_IS_WELL = (condition("SLOMet", "True", "Met"), condition("Progressing", "False", "Settled"))
 
 
+def test_since_when_a_model_sleeps_is_told_of_it() -> None:
+    assert "Asleep since 2026-11-23 13:05:30 UTC, for 1 h." in Read(detail(working(asleepSince=stamp(NOW - 3600)))).text
+    assert "Asleep since" not in Read(detail(working())).text
+
+
 def test_trouble_stands_on_top() -> None:
     page = index(
         with_conditions("a-fine", *ALL_IS_WELL),

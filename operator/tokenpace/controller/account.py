@@ -88,6 +88,8 @@ class Account(ApiModel):
     preference: Preference
     decision: LastDecision | None
     switched_at: Timestamp | None
+    asleep_since: Timestamp | None
+    """None while it is awake."""
     schedules: tuple[Schedule, ...]
     """Those that are active."""
     promised: SLO
@@ -123,6 +125,7 @@ def account(resource: Mapping[str, Any], now: datetime) -> Account:
         preference=spec.scaling.preference,
         decision=status.last_decision,
         switched_at=status.switched_at,
+        asleep_since=status.asleep_since,
         schedules=tuple(active_schedules(spec, now)),
         promised=spec.slo,
         tokens_per_second=status.tokens_per_second or FleetSpeeds(),

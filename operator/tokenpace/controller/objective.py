@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 _SETTLING_MINUTES = 1
 """A slot is read this long after it is over, when the last scrape of its minute can be queried everywhere."""
 
+_CLOCK_STEP_MINUTES = 2
+"""By so much Prometheus' time may go back, as it does where two answer in turn, before everything is read again."""
+
 _LONGEST_READING_MINUTES = 200
 """Slots that one tick reads back at most. With 2,000 resources they take 0.6 s of Prometheus' processor."""
 
@@ -54,11 +57,15 @@ class Objectives:
             return
         newest = int(answer.at_seconds // 60) - _SETTLING_MINUTES
         oldest = min((_first_minute(one, newest) for one in resources), default=newest + 1)
-        if oldest < self._known.start:
+        if oldest < self._known.start - _CLOCK_STEP_MINUTES:
             self._known, self._is_caught_up = range(oldest, oldest), False  # a window has grown: begin anew
+        oldest = max(oldest, self._known.start)
         first = max(self._known.stop, oldest)
         until = min(newest, first + _LONGEST_READING_MINUTES - 1)
-        if until < first or newest == self._failed_minute:
+        if newest == self._failed_minute:
+            return
+        if until < first:
+            self._problem = None  # whatever went unanswered before: nothing is behind
             return
         try:
             read = await self._prometheus.slots(after_minute=first - 1, until_minute=until)

@@ -55,6 +55,7 @@ def detail_page(one: Detailed, occasion: Occasion) -> Markup:
         _standing(line, told),
         _unread() if told is None else None,
         element("p", text, class_="notice") if told and (text := _REPORTED[told.reported]) else None,
+        _asleep(told.asleep_since, now) if told and told.asleep_since else None,
         _section("Decision", *_decision(told.decision, now)) if told and told.decision else None,
         _section("Last hours", *_charts(one, occasion)),
         _section("Ladder", *_ladder(told, now)) if told else None,
@@ -95,6 +96,10 @@ def _standing(line: Line, told: Account | None) -> Markup:
 def _unread() -> Markup:
     words = "Another version of the operator has written its spec or its status: this one cannot show them whole. "
     return element("p", words, element("code", "tokenpace explain"), " names the field.", class_="notice")
+
+
+def _asleep(since: datetime, now: datetime) -> Markup:
+    return element("p", f"Asleep since {moment(since)}, for {age(since, now)}.", class_="notice")
 
 
 def _decision(decision: LastDecision, now: datetime) -> Iterator[Markup]:
