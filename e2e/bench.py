@@ -49,7 +49,7 @@ def server(kubectl: Kubectl, kind: str, cpu: str) -> Iterator[None]:
             "containers": [
                 {
                     "name": "engine",
-                    "image": built_image("llama-cpp-smollm2"),
+                    "image": "localhost/tokenpace/llama-cpp-smollm2:test",
                     "args": [
                         f"--model=/models/{kind}.gguf",
                         "--alias=chat",
