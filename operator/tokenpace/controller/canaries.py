@@ -33,7 +33,6 @@ _IMPLAUSIBLE_SHARE: Final = 0.1
 class _Trial:
     """What is known of one pod."""
 
-    owner: str
     task: asyncio.Task[None]
     outcome: Outcome | None = None
     ended_at_seconds: float = 0.0
@@ -53,16 +52,13 @@ class Canaries:
         self._try = try_generation
         self._monotonic = monotonic
         self._gate = asyncio.Semaphore(MOST_AT_ONCE)
-        self._trials: dict[str, _Trial] = {}
-        """By the pod's UID."""
+        self._trials: dict[str, dict[str, _Trial]] = {}
+        """By the UID of the LLMDeployment, and by the pod's."""
 
     def outcomes(self, owner: str) -> Mapping[str, Outcome]:
         """Return what the pods of an LLMDeployment have shown, by their UID."""
-        return {
-            uid: trial.outcome
-            for uid, trial in self._trials.items()
-            if trial.owner == owner and trial.outcome is not None
-        }
+        trials = self._trials.get(owner, {})
+        return {uid: trial.outcome for uid, trial in trials.items() if trial.outcome is not None}
 
     def ask(self, owner: str, present: Collection[str], questions: Mapping[str, Question]) -> None:
         """Start the canaries that are due, and forget the pods of this owner that are gone.
@@ -72,36 +68,33 @@ class Canaries:
             present: UIDs of all its pods.
             questions: by the pod's UID, what to ask. One that has passed or failed is not asked again.
         """
-        self._forget(uid for uid, trial in self._trials.items() if trial.owner == owner and uid not in present)
+        trials = self._trials.setdefault(owner, {})
+        for gone in trials.keys() - set(present):
+            trials.pop(gone).task.cancel()
         for uid, question in questions.items():
-            if self._is_due(uid):
-                known = self._trials.get(uid)
-                task = asyncio.create_task(self._run(uid, question), name=f"canary of {question.url}")
-                self._trials[uid] = _Trial(owner, task, known.outcome if known else None)
+            known = trials.get(uid)
+            if known is None or self._is_due(known):
+                task = asyncio.create_task(self._run(owner, uid, question), name=f"canary of {question.url}")
+                trials[uid] = _Trial(task, known.outcome if known else None)
 
     def forget_all_but(self, owners: Collection[str]) -> None:
         """Forget the pods of LLMDeployments that are gone; canaries that are under way are given up."""
-        self._forget(uid for uid, trial in self._trials.items() if trial.owner not in owners)
+        for gone in self._trials.keys() - set(owners):
+            for trial in self._trials.pop(gone).values():
+                trial.task.cancel()
 
-    def _forget(self, uids: Iterable[str]) -> None:
-        for uid in list(uids):
-            self._trials.pop(uid).task.cancel()
-
-    def _is_due(self, uid: str) -> bool:
-        trial = self._trials.get(uid)
-        if trial is None:
-            return True
+    def _is_due(self, trial: "_Trial") -> bool:
         settled = isinstance(trial.outcome, (Passed, Failed))
         return trial.task.done() and not settled and self._monotonic() - trial.ended_at_seconds >= RETRY_SECONDS
 
-    async def _run(self, uid: str, question: Question) -> None:
+    async def _run(self, owner: str, uid: str, question: Question) -> None:
         async with self._gate:
             try:
                 outcome = await self._try(question)
             except Exception as error:
                 log.exception("canary broke off", url=question.url)
                 outcome = Unknown(f"the operator could not ask ({type(error).__name__})")
-        trial = self._trials[uid]
+        trial = self._trials[owner][uid]
         if trial.outcome != outcome:
             log.info("canary", url=question.url, outcome=outcome)
         trial.outcome, trial.ended_at_seconds = outcome, self._monotonic()
