@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.planning.speed_cards import speed_card
 
 from tokenpace.leaderboard.board import Board, BoardError, Entry, NamedCard, Question, board, json_schema
+from tokenpace.leaderboard.files import cards_in_files
 from tokenpace.leaderboard.pareto import Merits, dominated_by, dominates
 from tokenpace.leaderboard.table import verdict
 from tokenpace.planning.balance import Costs
@@ -31,6 +32,15 @@ def named(name: str, *, slower: float = 1.0, quality: str | None = None, cost: s
 
 def entries(*cards: NamedCard, **asked: Any) -> dict[str, Entry]:
     return {one.name: one for one in board(cards, Question(**asked)).entries}
+
+
+def test_the_cards_in_the_docs_make_the_board_in_the_docs() -> None:
+    shown = (ROOT / "docs" / "speed-cards.md").read_text(encoding="utf-8")
+    for one in board(cards_in_files([ROOT / "docs" / "cards"]), Question()).entries:
+        verdict_shown = "dominated by" if one.dominated_by else "on the front"
+        (row,) = [line for line in shown.splitlines() if line.startswith(f"| {one.quantization} |")]
+        assert verdict_shown in row
+        assert f"{one.capacity_per_second:.1f}" in row
 
 
 def test_the_ladder_is_the_front_and_what_is_slower_and_worse_is_named_with_what_dominates_it() -> None:
