@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenpace.api.variant import Variant
 from tokenpace.engines.engine import ENGINE_CONTAINER, FieldProblem
-from tokenpace.engines.hardware import ASKED_BY, Hardware, hardware
+from tokenpace.engines.hardware import ASKED_BY, Hardware, device_count, hardware
 
 
 def given_arguments(variant: Variant) -> Sequence[str]:
@@ -35,6 +35,23 @@ def launched_streams(variant: Variant, flags: Sequence[str]) -> int | None:
     """
     given = flag_values(given_arguments(variant), flags)
     return int(given[-1]) if given else variant.expected.at_streams
+
+
+def launched_quantization(variant: Variant) -> str | None:
+    """Return the precision to launch with, in the engine's spelling; None for weights as they are."""
+    precision = (variant.quantization or "none").lower()
+    return None if precision == "none" else precision
+
+
+def launched_devices(variant: Variant, flags: Sequence[str]) -> int | None:
+    """Return the accelerators to spread the model over; None for one, or where the user's own arguments say how.
+
+    Args:
+        variant: what is launched.
+        flags: of every way to spread a model.
+    """
+    count = device_count(variant)
+    return count if count > 1 and not flag_values(given_arguments(variant), flags) else None
 
 
 def batch_limit_of(template: Mapping[str, Any], flags: Sequence[str]) -> int | None:

@@ -6,7 +6,6 @@ all servers are asked about together: a query a role, whatever the number of nam
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, Final
 
 from tokenpace.api.custom_server import CustomServer, DeclaredMetrics
@@ -16,8 +15,8 @@ from tokenpace.engines.arguments import batch_limit_of, number_problems
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
-from tokenpace.engines.weights import declared_place, mounted_weights
-from tokenpace.engines.window import Window, increase, ratio
+from tokenpace.engines.weights import declared_place, hub_cache_variable, mounted_weights
+from tokenpace.engines.window import Window, growth, ratio
 from tokenpace.planning.observation import Reading, Unmeasured
 
 DRAIN_SECONDS: Final = 300
@@ -161,10 +160,9 @@ class Custom:
         if self.server is None:
             raise ValueError(f"variant {launch.variant.name} declares no `custom`; `problems` says so")
         weights = mounted_weights(launch)
-        hub_cache = {"name": "HF_HUB_CACHE", "value": weights.directory}
         container = EngineContainer(
             args=(),
-            env=[hub_cache] if launch.source.hugging_face else [],
+            env=hub_cache_variable(launch, weights),
             port=self.server.port,
             health_path=self.server.health_path,
             metrics_path=self.server.metrics_path,
@@ -188,7 +186,7 @@ class Custom:
             return None
         counters = COUNTERS & self.signals.keys()
         steps = window.steps(counters)
-        grown = {name: increase(steps, itemgetter(name)) for name in counters}
+        grown = growth(steps, counters)
         return Reading(
             window_seconds=window.seconds,
             generated_tokens_per_second=grown["generated_tokens"] / window.seconds,

@@ -5,7 +5,6 @@ running build b11549.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
@@ -30,7 +29,7 @@ from tokenpace.engines.pod import (
     pod_template_problems,
 )
 from tokenpace.engines.weights import GGUF, Place, Weights, declared_place, mounted_weights
-from tokenpace.engines.window import Values, Window, increase, ratio
+from tokenpace.engines.window import Values, Window, growth, increase, ratio
 from tokenpace.planning.observation import Reading
 
 DEFAULT_STREAMS: Final = 4
@@ -231,7 +230,7 @@ class LlamaCpp:
         if window.seconds <= 0 or running is None or waiting is None:
             return None
         steps = window.steps(COUNTERS)
-        grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS}
+        grown = growth(steps, COUNTERS)
         return Reading(
             window_seconds=window.seconds,
             generated_tokens_per_second=increase(steps, _live_tokens) / window.seconds,

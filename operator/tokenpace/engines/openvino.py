@@ -5,7 +5,6 @@ Flags and metrics: docs/parameters.md, docs/metrics.md and src/metrics of github
 """
 
 from collections.abc import Mapping
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from tokenpace.engines.arguments import (
     flag_values,
     given_arguments,
     image_problems,
+    launched_quantization,
     number_problems,
     owned_flag_problems,
     quantization_problems,
@@ -26,7 +26,7 @@ from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, directory_problems, mounted_weights, revision_problems
-from tokenpace.engines.window import Window, increase
+from tokenpace.engines.window import Window, growth
 from tokenpace.planning.observation import Reading, Unmeasured
 
 IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
@@ -205,7 +205,7 @@ class OpenVINO:
         if window.seconds <= 0:
             return None
         steps = window.steps(COUNTERS)
-        grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS}
+        grown = growth(steps, COUNTERS)
         return Reading(
             window_seconds=window.seconds,
             generated_tokens_per_second=grown["packets"] / window.seconds,
@@ -228,8 +228,8 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
         args += ["--model_path", weights.directory or "/"]
     else:
         args += ["--source_model", hub.repo, "--model_repository_path", weights.directory, "--task", "text_generation"]
-        if variant.quantization not in (None, "none") and not hub.repo.startswith(READY_MADE):
-            args += ["--weight-format", str(variant.quantization).lower()]
+        if (precision := launched_quantization(variant)) is not None and not hub.repo.startswith(READY_MADE):
+            args += ["--weight-format", precision]
         if variant.expected.at_streams and not flag_values(given_arguments(variant), BATCH_FLAGS):
             args += ["--max_num_seqs", str(variant.expected.at_streams)]
     return args

@@ -5,7 +5,6 @@ tokenizer), and the older names that users of 0.4 export. Neither the server nor
 """
 
 from collections.abc import Mapping
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,9 +12,9 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 from tokenpace.engines.arguments import (
     batch_limit_of,
-    flag_values,
-    given_arguments,
     image_problems,
+    launched_devices,
+    launched_quantization,
     launched_streams,
     number_problems,
     owned_flag_problems,
@@ -23,10 +22,10 @@ from tokenpace.engines.arguments import (
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
-from tokenpace.engines.hardware import Hardware, device_count, hardware
+from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
-from tokenpace.engines.weights import Weights, directory_problems, model_location, mounted_weights
-from tokenpace.engines.window import Window, increase, ratio
+from tokenpace.engines.weights import Weights, directory_problems, hub_cache_variable, model_location, mounted_weights
+from tokenpace.engines.window import Window, growth, ratio
 from tokenpace.planning.observation import Reading
 
 IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
@@ -215,7 +214,7 @@ class SGLang:
         if window.seconds <= 0:
             return None
         steps = window.steps(COUNTERS)
-        grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS}
+        grown = growth(steps, COUNTERS)
         # A first token is the prefill's and no step's: with short answers that is one of a few.
         generated = (grown["decoded_tokens"] + grown["first_tokens"]) / window.seconds
         waiting = window.last("waiting") or 0.0
@@ -247,18 +246,16 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
     ]
     if revision is not None:
         args += ["--revision", revision]
-    if variant.quantization not in (None, "none"):
-        args += ["--quantization", str(variant.quantization).lower()]
+    if (precision := launched_quantization(variant)) is not None:
+        args += ["--quantization", precision]
     if streams := launched_streams(variant, BATCH_FLAGS):
         args += [BATCH_FLAGS[0], str(streams)]
-    if device_count(variant) > 1 and not flag_values(given_arguments(variant), PARALLEL_FLAGS):
-        args += [PARALLEL_FLAGS[1], str(device_count(variant))]
+    if devices := launched_devices(variant, PARALLEL_FLAGS):
+        args += [PARALLEL_FLAGS[1], str(devices)]
     return args
 
 
 def _environment(launch: Launch, weights: Weights) -> list[dict[str, Any]]:
     """Return where downloads go. A probe generates nothing: what generates is seen by a canary."""
-    env: list[dict[str, Any]] = [{"name": "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION", "value": "false"}]
-    if launch.source.hugging_face:
-        env.append({"name": "HF_HUB_CACHE", "value": weights.directory})
-    return env
+    quiet_probes = {"name": "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION", "value": "false"}
+    return [quiet_probes, *hub_cache_variable(launch, weights)]

@@ -5,7 +5,6 @@ custom_metrics_reporter.cc of its Triton backend, as of 2026. Neither the server
 """
 
 from collections.abc import Iterator, Mapping
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,9 +12,8 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 from tokenpace.engines.arguments import (
     batch_limit_of,
-    flag_values,
-    given_arguments,
     image_problems,
+    launched_devices,
     launched_streams,
     number_problems,
     owned_flag_problems,
@@ -24,16 +22,17 @@ from tokenpace.engines.arguments import (
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.draining import drain_script
 from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
-from tokenpace.engines.hardware import Hardware, device_count, hardware
+from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import SCRATCH_DIRECTORY, EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import (
     Weights,
     directory_problems,
+    hub_cache_variable,
     model_location,
     mounted_weights,
     revision_problems,
 )
-from tokenpace.engines.window import Window, increase, ratio
+from tokenpace.engines.window import Window, growth, ratio
 from tokenpace.planning.observation import Reading
 
 FIRST_VERSION: Final = "1.3.0rc12"
@@ -239,10 +238,9 @@ class TensorRTLLM:
     def pod_template(self, launch: Launch) -> dict[str, Any]:
         """Return the pod: a shell writes the one file that turns metrics on, and becomes the server."""
         weights = mounted_weights(launch)
-        hub_cache = {"name": "HF_HUB_CACHE", "value": weights.directory}
         container = EngineContainer(
             args=["/bin/sh", "-c", _LAUNCH, "trtllm-serve", *_args(launch, weights)],
-            env=[hub_cache] if launch.source.hugging_face else [],
+            env=hub_cache_variable(launch, weights),
             port=_PORT,
             health_path="/health",  # the port opens only once the weights are loaded
             metrics_path=METRICS_PATH,
@@ -277,7 +275,7 @@ class TensorRTLLM:
             waits = last[waiting]
             came = last[running] + last[waiting] - first[running] - first[waiting]
         steps = window.steps(COUNTERS)
-        grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS}
+        grown = growth(steps, COUNTERS)
         prefix = "triton_" if is_triton else ""
         ended, tokens = grown[f"{prefix}ended"], grown[f"{prefix}ended_tokens"]
         by_token = ratio(grown["decode_seconds"], tokens - ended) or None
@@ -304,8 +302,8 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
     ]
     if streams := launched_streams(variant, BATCH_FLAGS):
         args += ["--max_batch_size", str(streams)]
-    if device_count(variant) > 1 and not flag_values(given_arguments(variant), PARALLEL_FLAGS):
-        args += ["--tp_size", str(device_count(variant))]
+    if devices := launched_devices(variant, PARALLEL_FLAGS):
+        args += ["--tp_size", str(devices)]
     return args
 
 

@@ -16,6 +16,8 @@ from tokenpace.engines.arguments import (
     flag_values,
     given_arguments,
     image_problems,
+    launched_devices,
+    launched_quantization,
     launched_streams,
     number_problems,
     owned_flag_problems,
@@ -290,15 +292,15 @@ def _router_container(launch: Launch, weights: Weights) -> EngineContainer:
     args = [*_address(), "--model-id", model]
     if revision is not None:
         args += ["--revision", revision]
-    if variant.quantization not in (None, "none"):
-        args += ["--quantize", str(variant.quantization).lower()]
+    if (precision := launched_quantization(variant)) is not None:
+        args += ["--quantize", precision]
     streams = launched_streams(variant, BATCH_FLAGS)
     env = [*_limits(launch, streams), _variable("HF_HOME", f"{SCRATCH_DIRECTORY}/huggingface")]
     if launch.source.hugging_face:
         env.append(_variable("HUGGINGFACE_HUB_CACHE", weights.directory))
-    if device_count(variant) > 1 and not flag_values(given_arguments(variant), SHARD_FLAGS):
+    if devices := launched_devices(variant, SHARD_FLAGS):
         # By itself the launcher counts what NVIDIA_VISIBLE_DEVICES lists, which AMD's device plugin does not set.
-        env.append(_variable("NUM_SHARD", str(device_count(variant))))
+        env.append(_variable("NUM_SHARD", str(devices)))
     if hardware(variant) is Hardware.CPU:
         env += [_variable("CUDA_GRAPHS", "0"), *cpu_limit_variable(variant, "OMP_NUM_THREADS")]
     return EngineContainer(

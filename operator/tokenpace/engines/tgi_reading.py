@@ -1,10 +1,9 @@
 """What Text Generation Inference's two kinds of backend have counted, translated. Pure."""
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Final
 
-from tokenpace.engines.window import Window, increase, ratio
+from tokenpace.engines.window import Window, growth, ratio
 from tokenpace.planning.observation import Reading
 
 COUNTERS: Final = frozenset(
@@ -72,4 +71,4 @@ def ended_reading(window: Window) -> Reading:
 
 def _grown(window: Window) -> dict[str, float]:
     steps = window.steps(COUNTERS)
-    return {name: increase(steps, itemgetter(name)) for name in COUNTERS}
+    return growth(steps, COUNTERS)

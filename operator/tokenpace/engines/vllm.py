@@ -5,7 +5,6 @@ vllm/v1/metrics of 0.33.0 exports when it is run, without a model. Its images we
 """
 
 from collections.abc import Mapping
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,9 +12,9 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 from tokenpace.engines.arguments import (
     batch_limit_of,
-    flag_values,
-    given_arguments,
     image_problems,
+    launched_devices,
+    launched_quantization,
     launched_streams,
     number_problems,
     owned_flag_problems,
@@ -23,10 +22,10 @@ from tokenpace.engines.arguments import (
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
-from tokenpace.engines.hardware import Hardware, device_count, hardware
+from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, cpu_limit_variable, engine_pod_template, pod_template_problems
-from tokenpace.engines.weights import Weights, directory_problems, model_location, mounted_weights
-from tokenpace.engines.window import Window, increase, ratio
+from tokenpace.engines.weights import Weights, directory_problems, hub_cache_variable, model_location, mounted_weights
+from tokenpace.engines.window import Window, growth, ratio
 from tokenpace.planning.observation import Reading
 
 IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
@@ -226,7 +225,7 @@ class Vllm:
         if window.seconds <= 0 or running is None or waiting is None:
             return None
         steps = window.steps(COUNTERS)
-        grown = {name: increase(steps, itemgetter(name)) for name in COUNTERS | renamed}
+        grown = growth(steps, COUNTERS | renamed)
         begun = grown["first_tokens"] + waiting - window.scrapes[0].values["waiting"]
         prompt_tokens = grown.get("computed_prompt_tokens", grown["prompt_tokens"])
         token_seconds = grown.get("token_seconds", grown.get("token_seconds_before_0_11", 0.0))
@@ -254,20 +253,19 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
     ]
     if revision is not None:
         args += ["--revision", revision]
-    if variant.quantization not in (None, "none"):
-        args += ["--quantization", str(variant.quantization).lower()]
+    if (precision := launched_quantization(variant)) is not None:
+        args += ["--quantization", precision]
     if streams := launched_streams(variant, BATCH_FLAGS):
         args += [BATCH_FLAGS[0], str(streams)]
-    if device_count(variant) > 1 and not flag_values(given_arguments(variant), PARALLEL_FLAGS):
-        args += [PARALLEL_FLAGS[0], str(device_count(variant))]
+    if devices := launched_devices(variant, PARALLEL_FLAGS):
+        args += [PARALLEL_FLAGS[0], str(devices)]
     return args
 
 
 def _environment(launch: Launch, weights: Weights) -> list[dict[str, Any]]:
     """Return where downloads go, and a name for the user in images that have none. Nobody is sent usage statistics."""
-    env: list[dict[str, Any]] = [{"name": "USER", "value": "vllm"}, {"name": "VLLM_NO_USAGE_STATS", "value": "1"}]
-    if launch.source.hugging_face:
-        env.append({"name": "HF_HUB_CACHE", "value": weights.directory})
+    env = [{"name": "USER", "value": "vllm"}, {"name": "VLLM_NO_USAGE_STATS", "value": "1"}]
+    env += hub_cache_variable(launch, weights)
     if hardware(launch.variant) is Hardware.CPU and (limit := cpu_limit_variable(launch.variant, "OMP_NUM_THREADS")):
         # By default threads are bound to the node's cores, which takes a capability that the pod has not.
         env += [{"name": "VLLM_CPU_OMP_THREADS_BIND", "value": "nobind"}, *limit]

@@ -94,6 +94,11 @@ def mounted_weights(launch: Launch) -> Weights:
     )
 
 
+def hub_cache_variable(launch: Launch, weights: Weights) -> list[dict[str, Any]]:
+    """Return where Hugging Face's libraries keep what they download; nothing where they download nothing."""
+    return [{"name": "HF_HUB_CACHE", "value": weights.directory}] if launch.source.hugging_face else []
+
+
 def _from_image(image: ImageSource) -> Weights:
     """Weights in the engine's own image are there; those in another image are copied by an init container.
 

@@ -8,6 +8,7 @@ and a product of two metrics is formed within one scrape (docs/decisions/0030).
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 
 Values = Mapping[str, float]
 """What one scrape saw, by signal name."""
@@ -80,6 +81,11 @@ class Window:
 def increase(steps: Steps, total: Callable[[Values], float]) -> float:
     """Return by how much something that only grows did grow; rounding that made it fall counts as nothing."""
     return max(0.0, sum(total(after) - total(before) for before, after in steps))
+
+
+def growth(steps: Steps, counters: Collection[str]) -> dict[str, float]:
+    """Return by how much each of these counters did grow."""
+    return {name: increase(steps, itemgetter(name)) for name in counters}
 
 
 def ratio(numerator: float, denominator: float) -> float | None:
