@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import pytest
 from aiohttp import web
+from huggingface_hub import set_client_factory
+from huggingface_hub.utils import _detect_agent
+from huggingface_hub.utils._http import default_client_factory
 
 from tokenpace.engines.engine import GenerationApi
 from tokenpace.probing import connection
@@ -182,6 +186,23 @@ async def test_the_operators_token_and_proxies_are_not_used(
     assert isinstance(await try_generation(question), Passed)
     assert "hf_secret" not in str(server.headers)
     assert "Authorization" not in server.headers
+
+
+async def test_nobody_but_the_server_is_asked(question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
+    """huggingface_hub has a client of its own for what it wants to know from huggingface.co, and says nothing of it."""
+    asked = []
+
+    def ask_the_hub() -> httpx2.Client:
+        asked.append("the hub")
+        raise OSError
+
+    monkeypatch.setattr(_detect_agent, "_registry", None)
+    set_client_factory(ask_the_hub)
+    try:
+        assert isinstance(await try_generation(question), Passed)
+    finally:
+        set_client_factory(default_client_factory)
+    assert asked == []
 
 
 async def test_little_is_asked_for(server: Server, question: Question) -> None:

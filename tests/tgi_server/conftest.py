@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from huggingface_hub import close_session, constants
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
@@ -16,6 +17,13 @@ from e2e.tgi.flags import parse_flags  # noqa: E402
 from fake_llama_cpp import FakeLlamaCpp  # noqa: E402
 
 Serve = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture(autouse=True)
+def nothing_asked_of_huggingface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the server is tested, and not with a client that an earlier test made in another environment."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    close_session()
 
 
 @pytest.fixture

@@ -4,11 +4,15 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from huggingface_hub import AsyncInferenceClient, TextGenerationStreamOutput, set_async_client_factory
+from huggingface_hub import AsyncInferenceClient, TextGenerationStreamOutput, constants, set_async_client_factory
 
 from tokenpace.planning.observation import CANARY_TOKENS
 from tokenpace.probing.connection import TIMEOUT, client
 from tokenpace.probing.question import PROMPT, Answer, GenerationRefusedError, Progress, Question
+
+# For its User-Agent huggingface_hub 2.4 asks huggingface.co, once a process and blocking, which programs may have
+# started it. In a cluster without a way out all that the operator does would wait for that.
+constants.HF_HUB_DISABLE_TELEMETRY = True
 
 _NO_KEY = "none"
 """Without a key huggingface_hub looks for the operator's own. This one is not sent."""
