@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from tokenpace.cluster.apply import Outcome, Result, Scale
+from tokenpace.controller.forgetting import keep_only
 from tokenpace.planning.decision import Plan
 from tokenpace.telemetry.metrics import OperatorMetrics
 
@@ -47,6 +48,4 @@ class Journal:
 
     def forget_all_but(self, uids: Collection[str]) -> None:
         """Drop what is remembered of resources that are gone."""
-        for remembered in (self._decisions, self._failures, self._switches):
-            for gone in remembered.keys() - set(uids):
-                del remembered[gone]
+        keep_only(uids, self._decisions, self._failures, self._switches)

@@ -5,7 +5,7 @@ observe (a constant number of queries) -> estimate and plan (pure) -> act (actio
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
 from tokenpace.controller.disputes import Disputes, begin
 from tokenpace.controller.events import Happening, scalings, sleeping, switching, turns
+from tokenpace.controller.forgetting import keep_only
 from tokenpace.controller.journal import Journal
 from tokenpace.controller.manifest import ManifestError, field_problems, parse_spec, runnable_spec
 from tokenpace.controller.mirrors import Holdings, Mirrors
@@ -181,8 +182,7 @@ class Loop:
     def _forget_all_but(self, uids: Collection[str]) -> None:
         self._under_way.forget_all_but(uids)
         self._metrics.fleet.replace(self._under_way.results)
-        for remembered in (self._memories, self._disputes, self._unreadable_since):
-            _keep_only(remembered, uids)
+        keep_only(uids, self._memories, self._disputes, self._unreadable_since)
         self._canaries.forget_all_but(uids)
         self._reporter.forget_all_but(uids)
         self._unchanged.forget_all_but(uids)
@@ -386,9 +386,3 @@ class Loop:
         told = (*switched, *sleeping(one.status, status))
         await self._reporter.report(one.resource, status, (*told, *scaled, *turns(one.status, status)), now)
         return status
-
-
-def _keep_only(remembered: MutableMapping[str, Any], uids: Collection[str]) -> None:
-    """Forget what belongs to resources that are gone."""
-    for gone in remembered.keys() - set(uids):
-        del remembered[gone]

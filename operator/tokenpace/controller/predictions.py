@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from tokenpace.controller.forgetting import keep_only
 from tokenpace.planning.decision import Plan
 
 log = structlog.get_logger(__name__)
@@ -41,4 +42,4 @@ class Predictions:
 
     def forget_all_but(self, uids: Collection[str]) -> None:
         """Forget the resources that are gone."""
-        self._sources = {uid: sources for uid, sources in self._sources.items() if uid in uids}
+        keep_only(uids, self._sources)

@@ -12,6 +12,7 @@ from tokenpace.cluster.apply import WritePermission
 from tokenpace.cluster.client import ApiClient, ApiError
 from tokenpace.cluster.kinds import LLM_DEPLOYMENTS
 from tokenpace.controller.events import Happening, event_body
+from tokenpace.controller.forgetting import keep_only
 from tokenpace.controller.merge_patch import merge_patch
 from tokenpace.controller.status_writer import WriteBudget, essence, write_due
 
@@ -92,5 +93,4 @@ class Reporter:
 
     def forget_all_but(self, uids: Collection[str]) -> None:
         """Drop what is remembered of resources that are gone."""
-        for uid in self._written_at_seconds.keys() - uids:
-            del self._written_at_seconds[uid]
+        keep_only(uids, self._written_at_seconds)

@@ -5,6 +5,8 @@ from collections.abc import Collection, Coroutine, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
+from tokenpace.controller.forgetting import keep_only
+
 T = TypeVar("T")
 
 
@@ -37,7 +39,7 @@ class SideBySide(Generic[T]):
 
     def forget_all_but(self, uids: Collection[str]) -> None:
         """Forget what came of work on resources that are gone."""
-        self._results = {uid: result for uid, result in self._results.items() if uid in uids}
+        keep_only(uids, self._results)
 
     def cancel(self) -> None:
         """End whatever is under way, and forget what came of the rest."""

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tokenpace.api.status import LastDecision
+from tokenpace.controller.forgetting import keep_only
 
 POINTS = 360
 """Of each LLMDeployment, one a minute: six hours, 24 kB."""
@@ -109,8 +110,7 @@ class History:
             uid = resource["metadata"]["uid"]
             present.add(uid)
             self._pasts.setdefault(uid, Past()).note(resource.get("status", {}), now_seconds)
-        for gone in self._pasts.keys() - present:
-            del self._pasts[gone]
+        keep_only(present, self._pasts)
 
     def of(self, resource: Mapping[str, Any]) -> Past:
         """Return the past of an LLMDeployment; of one that has not been looked at yet it is empty."""
