@@ -139,7 +139,7 @@ def main() -> None:
             from_card = predicted_from_card(resource, LLMSpeedCard.model_validate(card))
             console.print(f"predicted before any load: {from_card[0]:.2f} tokens/s, {from_card[1]:.2f} when full")
         else:
-            file = SERVINGS[flags.serving]
+            file = SERVINGS[flags.serving].file
             resource.kubectl.apply(manifest("chat", file=file, variants=(flags.variant,), scaling={"mode": "Manual"}))
             resource.until_condition("Ready", "True", seconds=START_SECONDS)
         runs: list[Run] = []

@@ -15,10 +15,20 @@ from tokenpace.planning.balance import Costs
 MANIFEST = Path(__file__).parent / "demo" / "llmdeployment.yaml"
 """What the demo applies; the tests change only what their promise is about."""
 
-TGI_MANIFEST = Path(__file__).parent / "tgi" / "llmdeployment.yaml"
-"""The same, served through TGI's API and metrics."""
 
-SERVINGS = {"llama-cpp": MANIFEST, "tgi": TGI_MANIFEST}
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How the model is served, and how clients connect."""
+
+    file: Path
+    keep_alive: int | None
+    """Connections that a load keeps; None for a fresh one for each stream."""
+
+
+SERVINGS = {
+    "llama-cpp": Serving(MANIFEST, keep_alive=None),  # its server closes each connection of its own
+    "tgi": Serving(Path(__file__).parent / "tgi" / "llmdeployment.yaml", keep_alive=32),
+}
 
 SLOTS: int = yaml.safe_load(MANIFEST.read_text())["spec"]["variants"][0]["expected"]["atStreams"]
 """Requests that a pod of these manifests works on at a time."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from e2e.installation import laboratory
-from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployment, manifest
+from e2e.llmdeployment import SERVINGS, START_SECONDS, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.story import told
 
@@ -17,15 +17,13 @@ REPLICAS = 2
 LOAD = 1.2
 """Replicas' worth of the slower variant: two of either are enough."""
 SWITCH_SECONDS = 240
-FILES = {"llama-cpp": (MANIFEST, None), "tgi": (TGI_MANIFEST, 32)}
-"""Manifest, and connections that clients keep: llama.cpp's server closes each of its own."""
 
 
 def main() -> None:
     """Go up and down a ladder of two again and again, and say what clients lost."""
     parser = argparse.ArgumentParser(prog="python -m e2e.switches", description=__doc__)
     parser.add_argument("--switches", type=int, default=SWITCHES)
-    parser.add_argument("--serving", choices=FILES, default="llama-cpp")
+    parser.add_argument("--serving", choices=SERVINGS, default="llama-cpp")
     flags = parser.parse_args()
     console = Console(width=110)
     with laboratory("switches") as (namespace, operator):
@@ -36,13 +34,13 @@ def switch_and_tell(
     resource: LLMDeployment, operator: RunningOperator, console: Console, flags: argparse.Namespace
 ) -> None:
     """Put load on a fleet of two and send it to and fro."""
-    file, keep_alive = FILES[flags.serving]
+    serving = SERVINGS[flags.serving]
 
     def on(variant: str) -> None:
         """Ask for one variant, as a person would."""
         wish = manifest(
             "chat",
-            file=file,
+            file=serving.file,
             variants=("q8", "q4"),
             scaling={"mode": "Manual", "variant": variant, "maxReplicas": REPLICAS},
         )
@@ -50,8 +48,10 @@ def switch_and_tell(
         resource.kubectl.apply(wish)
         resource.until_ready({variant: REPLICAS}, seconds=SWITCH_SECONDS)
 
-    first = manifest("chat", file=file, variants=("q8", "q4"), scaling={"mode": "Manual", "maxReplicas": REPLICAS})
-    with told(resource, first, operator, keep_alive=keep_alive) as story:
+    first = manifest(
+        "chat", file=serving.file, variants=("q8", "q4"), scaling={"mode": "Manual", "maxReplicas": REPLICAS}
+    )
+    with told(resource, first, operator, keep_alive=serving.keep_alive) as story:
         resource.until_condition("Ready", "True", seconds=START_SECONDS)
         on("q8")
         story.add_load("load", LOAD * story.recording.capacity_of_a_replica())

@@ -4,14 +4,12 @@ No client tries anything twice, so that a single request that is refused or cut 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from e2e.figures import Figures
 from e2e.kubectl import Kubectl
-from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployment, manifest
+from e2e.llmdeployment import SERVINGS, START_SECONDS, LLMDeployment, manifest
 from e2e.replica_history import changes_of_direction
 from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
@@ -28,32 +26,20 @@ LITTLE, WITHIN, BEYOND = 0.6, 1.5, 2.9
 AT_REST_SECONDS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How the model is served, and how clients connect."""
-
-    name: str
-    file: Path
-    keep_alive: int | None
-
-
-LLAMA_CPP = Way("llama-cpp", MANIFEST, keep_alive=None)
-TGI = Way("tgi", TGI_MANIFEST, keep_alive=32)
-"""Kept connections only here: llama.cpp's server closes each of its own."""
-
-
 @pytest.fixture(scope="class")
 def story(request: pytest.FixtureRequest, operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
-    way: Way = request.cls.way
-    declared = manifest(way.name, file=way.file, variants=(BEST, FAST), scaling={"maxReplicas": MOST_REPLICAS})
-    with told(LLMDeployment(namespace, way.name), declared, operator, keep_alive=way.keep_alive) as begun:
+    name: str = request.cls.served_by
+    serving = SERVINGS[name]
+    declared = manifest(name, file=serving.file, variants=(BEST, FAST), scaling={"maxReplicas": MOST_REPLICAS})
+    with told(LLMDeployment(namespace, name), declared, operator, keep_alive=serving.keep_alive) as begun:
         yield begun
 
 
 class Ladder:
     """What holds of every way to serve."""
 
-    way: Way
+    served_by: str
+    """A key of `SERVINGS`, and the name of the resource."""
 
     def test_replicas_come_before_precision_goes(self, story: Story) -> None:
         story.resource.until_condition("Ready", "True", seconds=START_SECONDS)
@@ -107,8 +93,8 @@ class Ladder:
 
 
 class TestLlamaCpp(Ladder):
-    way = LLAMA_CPP
+    served_by = "llama-cpp"
 
 
 class TestTextGenerationInference(Ladder):
-    way = TGI
+    served_by = "tgi"

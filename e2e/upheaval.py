@@ -12,7 +12,7 @@ from rich.console import Console
 
 from e2e.installation import laboratory
 from e2e.kubectl import Manifest
-from e2e.llmdeployment import MANIFEST, START_SECONDS, TGI_MANIFEST, LLMDeployment, manifest
+from e2e.llmdeployment import SERVINGS, START_SECONDS, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
 from e2e.waiting import until
@@ -31,8 +31,6 @@ LONGEST_PAUSE_SECONDS = 12.0
 RESTART_SECONDS = 360
 """The kubelet waits up to five minutes before it starts again what dies often."""
 CHANGE_SECONDS = RESTART_SECONDS + 240
-FILES = {"llama-cpp": (MANIFEST, None), "tgi": (TGI_MANIFEST, 32)}
-"""Manifest, and connections that clients keep: llama.cpp's server closes each of its own."""
 
 Wish = tuple[str, int]
 """A variant and its replicas."""
@@ -45,7 +43,7 @@ def main() -> int:
     parser.add_argument("--scale-changes", type=int, default=SCALE_CHANGES)
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--serving", choices=FILES, default="llama-cpp")
+    parser.add_argument("--serving", choices=SERVINGS, default="llama-cpp")
     flags = parser.parse_args()
     with laboratory("upheaval") as (namespace, operator):
         lost = turn_over(LLMDeployment(namespace, "chat"), operator, Console(width=110), flags)
@@ -71,17 +69,17 @@ def turn_over(
 ) -> list[str]:
     """Carry out every change under load, killing the operator after some; return what clients lost."""
     chance = random.Random(flags.seed)
-    file, keep_alive = FILES[flags.serving]
+    serving = SERVINGS[flags.serving]
     changes = list(wishes(flags.switches, flags.scale_changes, chance))
     fatal = set(chance.sample(range(len(changes)), min(flags.kills, len(changes))))
 
     def declared(wish: Wish) -> Manifest:
         scaling = {"mode": "Manual", "variant": wish[0], "maxReplicas": MOST}
-        body = manifest("chat", file=file, variants=("q8", "q4"), scaling=scaling)
+        body = manifest("chat", file=serving.file, variants=("q8", "q4"), scaling=scaling)
         body["spec"]["replicas"] = wish[1]
         return body
 
-    with told(resource, declared(("q8", FEWEST)), operator, keep_alive=keep_alive) as story:
+    with told(resource, declared(("q8", FEWEST)), operator, keep_alive=serving.keep_alive) as story:
         resource.until_ready({"q8": FEWEST}, seconds=START_SECONDS)
         tokens_per_second = LOAD * story.recording.capacity_of_a_replica()
         for number, wish in enumerate(changes):
