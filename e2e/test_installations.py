@@ -1,6 +1,5 @@
 """Promises about installations: an upgrade restarts no model, and of two only one works."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.images import built_image
+from e2e.images import OPERATOR_PACKAGES, changed_operator
 from e2e.installation import NAMESPACE, install_operator, throwaway_namespace, uninstall_operator
 from e2e.kubectl import ROOT, Kubectl
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
@@ -29,18 +28,12 @@ DEFINITION = "llmdeployments.tokenpace.dev"
 @pytest.fixture
 def previous_version(cluster: Kubectl) -> Iterator[None]:
     """The previous chart with the previous operator instead of this one; in the end this one again."""
-    image = "localhost/tokenpace/operator:previous-version"
-    packages = "/opt/tokenpace/lib/python3.*/site-packages"
-    dockerfile = f"""
-        FROM {built_image("operator")}
-        USER root
-        ADD {PREVIOUS_OPERATOR.name} /tmp/previous
-        RUN rm -r {packages}/tokenpace && mv /tmp/previous/tokenpace {packages}/
-        USER 65532:65532
-    """
-    build = ["docker", "build", "--quiet", "--tag", image, "--file", "-", str(PREVIOUS)]
-    subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
-    subprocess.run([ROOT / "hack" / "load-image.sh", image], check=True, capture_output=True)
+    image = changed_operator(
+        "previous-version",
+        f"ADD {PREVIOUS_OPERATOR.name} /tmp/previous",
+        f"RUN rm -r {OPERATOR_PACKAGES}/tokenpace && mv /tmp/previous/tokenpace {OPERATOR_PACKAGES}/",
+        context=PREVIOUS,
+    )
     uninstall_operator()
     try:
         install_operator(cluster, image=image, chart=str(PREVIOUS_CHART))

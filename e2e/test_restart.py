@@ -1,15 +1,14 @@
 """Promises: whether an operator is killed at any moment or replaced by a new version, the next one goes on rightly."""
 
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from e2e.images import built_image
+from e2e.images import OPERATOR_PACKAGES, changed_operator
 from e2e.installation import install_operator
-from e2e.kubectl import ROOT, Kubectl
+from e2e.kubectl import Kubectl
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
@@ -88,14 +87,6 @@ def test_a_new_version_of_the_operator_that_renders_otherwise_restarts_no_pod(
 @pytest.fixture
 def other_renderer(cluster: Kubectl) -> Iterator[str]:
     """Return an operator image whose pods of llama.cpp have another grace period; in the end the real one is back."""
-    image = "localhost/tokenpace/operator:other-renderer"
-    edit = (
-        "cd /opt/tokenpace/lib/python3*/site-packages/tokenpace/engines"
-        " && sed -i 's/^DRAIN_SECONDS.*/DRAIN_SECONDS = 299/' llama_cpp.py && rm __pycache__/llama_cpp.*"
-    )
-    dockerfile = f"FROM {built_image('operator')}\nUSER root\nRUN {edit}\nUSER 65532:65532\n"
-    build = ["docker", "build", "--quiet", "--tag", image, "-"]
-    subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
-    subprocess.run([ROOT / "hack" / "load-image.sh", image], check=True, capture_output=True)
-    yield image
+    edit = "sed -i 's/^DRAIN_SECONDS.*/DRAIN_SECONDS = 299/' llama_cpp.py && rm __pycache__/llama_cpp.*"
+    yield changed_operator("other-renderer", f"RUN cd {OPERATOR_PACKAGES}/tokenpace/engines && {edit}")
     install_operator(cluster)

@@ -3,10 +3,14 @@
 import argparse
 import itertools
 import random
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -15,7 +19,7 @@ from e2e.kubectl import Manifest
 from e2e.llmdeployment import SERVINGS, START_SECONDS, LLMDeployment, manifest
 from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
-from e2e.waiting import until
+from e2e.waiting import seconds_since, until
 
 SWITCHES = 20
 SCALE_CHANGES = 50
@@ -32,8 +36,15 @@ RESTART_SECONDS = 360
 """The kubelet waits up to five minutes before it starts again what dies often."""
 CHANGE_SECONDS = RESTART_SECONDS + 240
 
-Wish = tuple[str, int]
-"""A variant and its replicas."""
+
+class Wish(NamedTuple):
+    """What is asked for."""
+
+    variant: str
+    replicas: int
+
+
+FIRST = Wish("q8", FEWEST)
 
 
 def main() -> int:
@@ -53,7 +64,7 @@ def main() -> int:
 def wishes(switches: int, scale_changes: int, chance: random.Random) -> Iterator[Wish]:
     """Yield what is asked for, one change after another: the other variant, or the other number of replicas."""
     variants, sizes = itertools.cycle(("q4", "q8")), itertools.cycle((MOST, FEWEST))
-    variant, replicas = "q8", FEWEST
+    variant, replicas = FIRST
     kinds = ["switch"] * switches + ["scale"] * scale_changes
     chance.shuffle(kinds)
     for kind in kinds:
@@ -61,7 +72,7 @@ def wishes(switches: int, scale_changes: int, chance: random.Random) -> Iterator
             variant = next(variants)
         else:
             replicas = next(sizes)
-        yield variant, replicas
+        yield Wish(variant, replicas)
 
 
 def turn_over(
@@ -69,40 +80,47 @@ def turn_over(
 ) -> list[str]:
     """Carry out every change under load, killing the operator after some; return what clients lost."""
     chance = random.Random(flags.seed)
-    serving = SERVINGS[flags.serving]
     changes = list(wishes(flags.switches, flags.scale_changes, chance))
     fatal = set(chance.sample(range(len(changes)), min(flags.kills, len(changes))))
-
-    def declared(wish: Wish) -> Manifest:
-        scaling = {"mode": "Manual", "variant": wish[0], "maxReplicas": MOST}
-        body = manifest("chat", file=serving.file, variants=("q8", "q4"), scaling=scaling)
-        body["spec"]["replicas"] = wish[1]
-        return body
-
-    with told(resource, declared(("q8", FEWEST)), operator, keep_alive=serving.keep_alive) as story:
-        resource.until_ready({"q8": FEWEST}, seconds=START_SECONDS)
+    serving = SERVINGS[flags.serving]
+    declared = partial(manifest_of, file=serving.file, most=max(wish.replicas for wish in (FIRST, *changes)))
+    taken_seconds: list[float] = []
+    with told(resource, declared(FIRST), operator, keep_alive=serving.keep_alive) as story:
+        resource.until_ready({FIRST.variant: FIRST.replicas}, seconds=START_SECONDS)
         tokens_per_second = LOAD * story.recording.capacity_of_a_replica()
         for number, wish in enumerate(changes):
             if number % CHANGES_A_LOAD == 0:
                 take_over(story, tokens_per_second)
+            begun_at = datetime.now(UTC)
             if number in fatal:
                 kill_after(operator, partial(resource.kubectl.apply, declared(wish)), chance)
             else:
                 resource.kubectl.apply(declared(wish))
-            resource.until_ready({wish[0]: wish[1]}, seconds=CHANGE_SECONDS)
+            resource.until_ready({wish.variant: wish.replicas}, seconds=CHANGE_SECONDS)
+            taken_seconds.append(seconds_since(begun_at))
+            done = f"{number + 1}: {wish.replicas} of {wish.variant} in {taken_seconds[-1]:.0f} s"
             killed = ", operator killed" if number in fatal else ""
-            console.print(f"{number + 1}: {wish[1]} of {wish[0]}{killed}; {len(story.broken_streams())} streams lost")
+            console.print(f"{done}{killed}; {len(story.broken_streams())} streams lost")
         for name in list(story.offered):
             story.end_load(name)
         streams = sum(len(load.streams()) for load in story.loads.values())
         lost = story.broken_streams()
     console.print(
         f"{flags.serving}: {flags.switches} switches, {flags.scale_changes} scale changes, {len(fatal)} kills (seed "
-        f"{flags.seed}); {streams} streams, {len(lost)} failed or cut"
+        f"{flags.seed}), {statistics.median(taken_seconds):.0f} s each (median); {streams} streams, {len(lost)} failed "
+        "or cut"
     )
     for line in lost:
         console.print(line)
     return lost
+
+
+def manifest_of(wish: Wish, *, file: Path, most: int) -> Manifest:
+    """Return the manifest with which a person asks for a fleet, and never for more replicas than ``most``."""
+    scaling = {"mode": "Manual", "variant": wish.variant, "maxReplicas": most}
+    body = manifest("chat", file=file, variants=("q8", "q4"), scaling=scaling)
+    body["spec"]["replicas"] = wish.replicas
+    return body
 
 
 def take_over(story: Story, tokens_per_second: float) -> None:
