@@ -53,15 +53,23 @@ def manifest(
     return base
 
 
-def planned_from(card: Manifest, name: str, variant: str) -> Manifest:
-    """Return the demo's manifest with one replica of a variant that is planned from a card.
+def planned_from(card: Manifest, name: str) -> Manifest:
+    """Return the demo's manifest with one replica of the variant that a card is of, and the requests of the card.
 
     Its pod is as large as the one that the card was measured in: the speed of a CPU goes with its limit.
     """
-    wanted = manifest(name, variants=(variant,), scaling={"mode": "Manual"})
+    measured = card["spec"]
+    limits = {kind: measured["hardware"][kind] for kind in ("cpu", "memory")}
+    traffic = {kind: round(float(measured["traffic"][kind])) for kind in ("promptTokens", "generatedTokens")}
+    wanted = manifest(name, traffic=traffic, scaling={"mode": "Manual"})
     (only,) = wanted["spec"]["variants"]
-    only["speedCardRef"] = {"name": card["metadata"]["name"]}
-    only["resources"] = _merged(only["resources"], {"limits": {"cpu": card["spec"]["hardware"]["cpu"]}})
+    only |= {
+        "name": measured["quantization"].replace("_", "-"),
+        "quantization": measured["quantization"],
+        "source": {"image": {"path": "/models", "file": f"{measured['quantization']}.gguf"}},
+        "resources": _merged(only["resources"], {"limits": limits}),
+        "speedCardRef": {"name": card["metadata"]["name"]},
+    }
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""What is learned within ten minutes from a speed card that is wrong by two: `python -m e2e.wrong_card q8 CARD`.
+"""What is learned within ten minutes from a speed card that is wrong by two: `python -m e2e.wrong_card CARD`.
 
 CARD is taken to be right: `python -u -m e2e.bench` measures one. One replica, of the size that CARD was measured in,
 starts from it with every cost halved, then, anew, doubled. It gets 60 % of what CARD says that it can do for ten
@@ -13,21 +13,13 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from e2e.capacity import (
-    SATURATION,
-    apply_with_card,
-    offered,
-    predicted_from_card,
-    saturated_tokens_per_second,
-    served_by_a_full_replica,
-)
+from e2e.crowd import SATURATION, offered, served_by_a_full_replica
 from e2e.installation import laboratory
 from e2e.kubectl import Manifest
-from e2e.llmdeployment import SLOTS, LLMDeployment
-from e2e.load_pod import SHAPE
+from e2e.llmdeployment import SLOTS
+from e2e.planned import full_replica, planned, shape_of
 from tokenpace.api.speed_card import LLMSpeedCard
 from tokenpace.planning.balance import pod_load
-from tokenpace.planning.prior import fitted_belief
 
 FACTORS = (0.5, 2.0)
 LOAD = 0.6
@@ -43,37 +35,30 @@ def scaled(card: Manifest, factor: float) -> Manifest:
     return changed
 
 
-def learned(variant: str, card: Manifest, factor: float) -> tuple[float, float, float]:
+def learned(card: Manifest, factor: float) -> tuple[float, float, float]:
     """Return what a full replica was predicted to do before the load and after it, and what clients got of one then."""
-    full = pod_load(
-        fitted_belief(LLMSpeedCard.model_validate(card).spec).costs,
-        SHAPE,
-        SLOTS,
-        SLOTS,
-    )
+    parsed = LLMSpeedCard.model_validate(card)
+    shape, full = shape_of(parsed), full_replica(parsed).tokens_per_second
     wrong = scaled(card, factor)
-    with laboratory("wrong-card") as (namespace, _):
-        resource = LLMDeployment(namespace, "chat")
-        apply_with_card(resource, variant, wrong)
-        _, before = predicted_from_card(resource, LLMSpeedCard.model_validate(wrong))
-        offered(resource, "steady", LOAD * full.tokens_per_second, LEARNING_SECONDS)
-        after = saturated_tokens_per_second(resource)
-        served = served_by_a_full_replica(resource, "crowd", SATURATION * full.tokens_per_second)
+    before = full_replica(LLMSpeedCard.model_validate(wrong)).tokens_per_second
+    with laboratory("wrong-card") as (namespace, _), planned(namespace, wrong) as (resource, _):
+        offered(resource, "learned-from", LOAD * full, LEARNING_SECONDS, shape)
+        after = pod_load(resource.learned_costs(), shape, SLOTS, SLOTS).tokens_per_second
+        served = served_by_a_full_replica(resource, "crowd", SATURATION * full, shape)
     return before, after, served
 
 
 def main() -> None:
     """Try both ways of being wrong and print what became of them."""
     parser = argparse.ArgumentParser(prog="python -m e2e.wrong_card", description=__doc__)
-    parser.add_argument("variant", help="of the demo's manifest")
-    parser.add_argument("card", type=Path, help="file with the LLMSpeedCard of this variant")
+    parser.add_argument("card", type=Path, help="file with the LLMSpeedCard of a quantization of the e2e model")
     flags = parser.parse_args()
     card: Manifest = yaml.safe_load(flags.card.read_text(encoding="utf-8"))
     shown = Table(
         "costs", "predicted before", "after ten minutes", "served", "after / served", title="full replica, tok/s"
     )
     for factor in FACTORS:
-        before, after, served = learned(flags.variant, card, factor)
+        before, after, served = learned(card, factor)
         shown.add_row(f"{factor:g} times", f"{before:.2f}", f"{after:.2f}", f"{served:.2f}", f"{after / served:.2f}")
     Console(width=110).print(shown)
 

@@ -29,7 +29,7 @@ def measured(cpu: str) -> dict[str, Any]:
 @pytest.mark.parametrize("cpu", ["120m", "500m", "1"])
 def test_a_card_is_tried_in_a_pod_of_the_size_that_it_was_measured_in(cpu: str) -> None:
     made = measured(cpu)
-    spec = LLMDeploymentSpec.model_validate(planned_from(made, "chat", "q8")["spec"])
+    spec = LLMDeploymentSpec.model_validate(planned_from(made, "chat")["spec"])
     (variant,) = spec.variants
     assert variant.speed_card_ref is not None
     assert variant.speed_card_ref.name == made["metadata"]["name"]
