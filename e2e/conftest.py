@@ -9,6 +9,8 @@ from e2e.installation import NAMESPACE, install_operator, install_prometheus, re
 from e2e.kubectl import Kubectl
 from e2e.running_operator import RunningOperator
 
+pytest.register_assert_rewrite("e2e.demand")
+
 FIGURES = pytest.StashKey[Figures]()
 
 
