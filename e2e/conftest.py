@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -6,12 +7,14 @@ import pytest
 from e2e.failures import BROKEN_AT, keep
 from e2e.figures import Figures
 from e2e.installation import NAMESPACE, install_operator, install_prometheus, require_cluster, throwaway_namespace
-from e2e.kubectl import Kubectl
+from e2e.kubectl import ROOT, Kubectl
 from e2e.running_operator import RunningOperator
 
 pytest.register_assert_rewrite("e2e.demand")
 
 FIGURES = pytest.StashKey[Figures]()
+
+sys.path.append(str(ROOT))  # what reads the documentation is in `tests`, which is found from the repository's root
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.docs.pages import PAGES, blocks
 
 from e2e.kubectl import ENVIRONMENT, KUBECONFIG, ROOT, Kubectl
 from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.usefixtures("operator")]
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 LOOKS = re.compile(r"kubectl (get|explain|describe|wait|logs) |(kubectl )?tokenpace (status|explain|leaderboard)\b")
 ELSEWHERE = re.compile(r"--namespace (?!tokenpace-system)|--watch|MetricsAvailable|job/")
 """What is about a namespace of the reader's, what does not end, and what takes load or a benchmark."""
@@ -23,8 +22,8 @@ ELSEWHERE = re.compile(r"--namespace (?!tokenpace-system)|--watch|MetricsAvailab
 
 def shown(page: Path) -> Iterator[str]:
     """Yield the commands of a page that only look, without what their output is handed to."""
-    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        for command in re.findall(r"^ *\$ (.*)$", block.replace("\\\n", " "), re.MULTILINE):
+    for block in blocks(page, "console"):
+        for command in re.findall(r"^\$ (.*)$", block.replace("\\\n", " "), re.MULTILINE):
             if LOOKS.match(command) and not ELSEWHERE.search(command):
                 yield command.partition(" | ")[0]
 

@@ -11,8 +11,21 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+_BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+
+
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    """Return every block in a language, without the indentation that a list gives it."""
+    return [
+        re.sub(rf"^{found['indent']}", "", found["body"], flags=re.MULTILINE)
+        for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
+        if found["language"] == language
+    ]
+
+
+def prose(page: Path) -> str:
+    """Return what is in no block."""
+    return _BLOCK.sub("", page.read_text(encoding="utf-8"))
 
 
 def manifests() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from tests.docs.pages import LLM_DEPLOYMENTS, PAGES, ROOT, blocks
+from tests.docs.pages import LLM_DEPLOYMENTS, PAGES, ROOT, blocks, prose
 
 from tokenpace.api import reasons
 from tokenpace.api.resource import LLMDeployment
@@ -80,8 +80,7 @@ def test_no_upgrade_is_shown_that_leaves_out_the_defaults_of_new_values(page: Pa
 
 @on_every_page
 def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", text):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", prose(page)):
         path = (page.parent / target).resolve() if target else page
         assert path.exists(), f"{target} of {page.name}"
         if anchor:

@@ -2,6 +2,9 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +14,7 @@ from rich.console import Console
 
 from tokenpace.api.variant import EngineType
 from tokenpace.bench.card import card, card_name
-from tokenpace.bench.command import COMMENT, against, bench, read, reference_of
+from tokenpace.bench.command import COMMENT, bench, beside, read
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.job import job
 from tokenpace.bench.options import Options, of_variant
@@ -21,7 +24,10 @@ from tokenpace.bench.show import show
 _PLAIN_WIDTH = 160
 """Columns where no terminal has any: as many as the sweep needs in one line a point."""
 
-_SPEED, _QUALITY, _LABELS, _OUTPUT = "Speed", "Quality", "What it is called on the card", "Output"
+_speed = partial(typer.Option, rich_help_panel="Speed")
+_quality = partial(typer.Option, rich_help_panel="Quality")
+_label = partial(typer.Option, rich_help_panel="What it is called on the card")
+_output = partial(typer.Option, rich_help_panel="Output")
 
 
 def bench_server(
@@ -35,83 +41,55 @@ def bench_server(
     ] = None,
     engine: Annotated[EngineType | None, typer.Option(help="Default: what the server says of itself.")] = None,
     model: Annotated[str | None, typer.Option(help="As the API knows it. Default: the first it lists.")] = None,
-    api: Annotated[str, typer.Option(help="completions, chat or tgi.", rich_help_panel=_SPEED)] = "completions",
-    prompt_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Mean; 256 by default, as LLM-Perf.", rich_help_panel=_SPEED)
-    ] = None,
-    generated_tokens: Annotated[
-        int | None, typer.Option(min=2, help="Mean; 64 by default, as LLM-Perf.", rich_help_panel=_SPEED)
-    ] = None,
-    spread: Annotated[float, typer.Option(help="0: all requests alike.", rich_help_panel=_SPEED)] = 0.5,
-    trace: Annotated[
-        Path | None,
-        typer.Option(help="Recorded arrivals and lengths, stretched to each rate.", rich_help_panel=_SPEED),
-    ] = None,
+    api: Annotated[str, _speed(help="completions, chat or tgi.")] = "completions",
+    prompt_tokens: Annotated[int | None, _speed(min=1, help="Mean; 256 by default, as LLM-Perf.")] = None,
+    generated_tokens: Annotated[int | None, _speed(min=2, help="Mean; 64 by default, as LLM-Perf.")] = None,
+    spread: Annotated[float, _speed(help="0: all requests alike.")] = 0.5,
+    trace: Annotated[Path | None, _speed(help="Recorded arrivals and lengths, stretched to each rate.")] = None,
     rate: Annotated[
-        list[float] | None,
-        typer.Option(min=1e-6, help="Requests/s, may be given often. Default: a sweep.", rich_help_panel=_SPEED),
+        list[float] | None, _speed(min=1e-6, help="Requests/s, may be given often. Default: a sweep.")
     ] = None,
-    completions: Annotated[int, typer.Option(min=10, help="Requests of each point.", rich_help_panel=_SPEED)] = 50,
-    bisections: Annotated[int, typer.Option(min=0, help="Of the last step.", rich_help_panel=_SPEED)] = 2,
-    lone: Annotated[int, typer.Option(min=3, help="Requests one by one, first.", rich_help_panel=_SPEED)] = 10,
-    seed: Annotated[int, typer.Option(help="Of the arrivals.", rich_help_panel=_SPEED)] = 1,
-    timeout_seconds: Annotated[float, typer.Option(min=1, help="Of a request.", rich_help_panel=_SPEED)] = 300.0,
-    quality: Annotated[
-        bool, typer.Option("--quality", help="Measure perplexity and greedy answers, too.", rich_help_panel=_QUALITY)
-    ] = False,
-    quality_positions: Annotated[int, typer.Option(min=2, help="Tokens of the text.", rich_help_panel=_QUALITY)] = 160,
+    completions: Annotated[int, _speed(min=10, help="Requests of each point.")] = 50,
+    bisections: Annotated[int, _speed(min=0, help="Of the last step.")] = 2,
+    lone: Annotated[int, _speed(min=3, help="Requests one by one, first.")] = 10,
+    seed: Annotated[int, _speed(help="Of the arrivals.")] = 1,
+    timeout_seconds: Annotated[float, _speed(min=1, help="Of a request.")] = 300.0,
+    quality: Annotated[bool, _quality("--quality", help="Measure perplexity and greedy answers, too.")] = False,
+    quality_positions: Annotated[int, _quality(min=2, help="Tokens of the text.")] = 160,
     reference: Annotated[
-        str | None,
-        typer.Option(help="Result of the variant that is 100 %; `self`: it is this one.", rich_help_panel=_QUALITY),
+        str | None, _quality(help="Result of the variant that is 100 %; `self`: it is this one.")
     ] = None,
-    model_name: Annotated[str | None, typer.Option(help="The same for every variant.", rich_help_panel=_LABELS)] = None,
-    quantization: Annotated[str | None, typer.Option(help="The server's spelling.", rich_help_panel=_LABELS)] = None,
-    image: Annotated[str | None, typer.Option(help="Of the server.", rich_help_panel=_LABELS)] = None,
-    hourly_cost: Annotated[
-        float | None, typer.Option(min=0, help="Of one replica, in any currency.", rich_help_panel=_LABELS)
-    ] = None,
-    hardware: Annotated[
-        str | None, typer.Option(help="Default: this CPU, if the server is here.", rich_help_panel=_LABELS)
-    ] = None,
-    accelerators: Annotated[int | None, typer.Option(min=0, help="Of one replica.", rich_help_panel=_LABELS)] = None,
-    cpu: Annotated[str | None, typer.Option(help="Limit of one replica.", rich_help_panel=_LABELS)] = None,
-    memory: Annotated[str | None, typer.Option(help="Limit of one replica.", rich_help_panel=_LABELS)] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Result as JSON; - for standard output.", rich_help_panel=_OUTPUT)
-    ] = None,
-    card_file: Annotated[
-        Path | None, typer.Option("--card", help="LLMSpeedCard; - for standard output.", rich_help_panel=_OUTPUT)
-    ] = None,
-    result: Annotated[
-        Path | None,
-        typer.Option(help="Measure nothing: take what a former run or a Job wrote.", rich_help_panel=_OUTPUT),
-    ] = None,
-    job_image: Annotated[
-        str | None,
-        typer.Option("--job", help="Measure nothing: print a Job of this image.", rich_help_panel=_OUTPUT),
-    ] = None,
+    model_name: Annotated[str | None, _label(help="The same for every variant.")] = None,
+    quantization: Annotated[str | None, _label(help="The server's spelling.")] = None,
+    image: Annotated[str | None, _label(help="Of the server.")] = None,
+    hourly_cost: Annotated[float | None, _label(min=0, help="Of one replica, in any currency.")] = None,
+    hardware: Annotated[str | None, _label(help="Default: this CPU, if the server is here.")] = None,
+    accelerators: Annotated[int | None, _label(min=0, help="Of one replica.")] = None,
+    cpu: Annotated[str | None, _label(help="Limit of one replica.")] = None,
+    memory: Annotated[str | None, _label(help="Limit of one replica.")] = None,
+    out: Annotated[Path | None, _output(help="Result as JSON; - for standard output.")] = None,
+    card_file: Annotated[Path | None, _output("--card", help="LLMSpeedCard; - for standard output.")] = None,
+    result: Annotated[Path | None, _output(help="Measure nothing: take what a former run or a Job wrote.")] = None,
+    job_image: Annotated[str | None, _output("--job", help="Measure nothing: print a Job of this image.")] = None,
     api_key: Annotated[str | None, typer.Option(envvar="TOKENPACE_BENCH_API_KEY", hidden=True)] = None,
 ) -> None:
     """Measure the speed of a server, and its quality: open-loop load up to saturation, and a speed card of it."""
-    given: dict[str, Any] = {
-        name: value
-        for name, value in locals().items()
-        if name in Options.__dataclass_fields__ and value is not None and name != "rate"
-    }
-    try:
-        declared = {} if manifest is None else of_variant(_read(manifest), variant)
-        asked = {name: value for name, value in declared.items() if value is not None} | given
+    with _told_in_a_line():
+        asked = _declared(manifest, variant) | _asked(locals())
         if job_image is not None:
-            options = Options(**_with_url(asked), rate=tuple(rate or ()))
-            typer.echo(yaml.safe_dump(job(options, image=job_image, variant=variant), sort_keys=False), nl=False)
-            return
-        if result is not None:
-            found = read(result)
-            found = found if reference is None else against(found, reference_of(reference) or found)
+            printed = job(_options(asked), image=job_image, variant=variant)
+            typer.echo(yaml.safe_dump(printed, sort_keys=False), nl=False)
+        elif result is not None:
+            _write(beside(read(result), reference), out, card_file)
         else:
-            options = Options(**_with_url(asked), rate=tuple(rate or ()))
-            found = asyncio.run(bench(options, api_key=api_key, say=_say))
-        _write(found, out, card_file)
+            _write(asyncio.run(bench(_options(asked), api_key=api_key, say=_say)), out, card_file)
+
+
+@contextmanager
+def _told_in_a_line() -> Iterator[None]:
+    """End the command with a line for people where a person can mend it, and silently where one has stopped it."""
+    try:
+        yield
     except (OSError, BenchError) as error:
         typer.echo(f"tokenpace bench: {error}", err=True)
         raise typer.Exit(1) from error
@@ -119,10 +97,20 @@ def bench_server(
         raise typer.Exit(130) from None
 
 
-def _with_url(asked: dict[str, Any]) -> dict[str, Any]:
+def _declared(manifest: Path | None, variant: str | None) -> dict[str, Any]:
+    """Return what is to be measured as a manifest says it."""
+    return {} if manifest is None else _asked(of_variant(_read(manifest), variant))
+
+
+def _asked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that are options of the measurement and were given."""
+    return {name: values[name] for name in values.keys() & Options.__dataclass_fields__ if values[name] is not None}
+
+
+def _options(asked: Mapping[str, Any]) -> Options:
     if "url" not in asked:
         raise BenchError("--url: is missing: the server's address, or a MANIFEST to take it from")
-    return asked
+    return Options(**{**asked, "rate": tuple(asked.get("rate", ()))})
 
 
 def _write(found: Result, out: Path | None, card_file: Path | None) -> None:

@@ -1,7 +1,7 @@
 """`tokenpace bench`: measures a server, and writes what was found."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,9 @@ from tokenpace.bench.measure import Bench, Load, characters_per_token, first_rat
 from tokenpace.bench.open_loop import connections
 from tokenpace.bench.options import SELF, Options, command
 from tokenpace.bench.quality import compared, quality
-from tokenpace.bench.result import Machine, Quality, Result, Workload
+from tokenpace.bench.result import Machine, Point, Quality, Result, Workload
 from tokenpace.bench.server import identify
-from tokenpace.bench.stream import ENDPOINTS
+from tokenpace.bench.stream import ENDPOINTS, Endpoint
 from tokenpace.bench.sweep import declared, sweep
 from tokenpace.traces import TraceError, read_trace
 
@@ -39,35 +39,20 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         BenchError: it cannot be measured.
         OSError: a file cannot be read.
     """
-    if options.reference is not None and not options.quality:
-        raise BenchError("--reference: compares qualities: give --quality, too")
-    reference = reference_of(options.reference)
-    endpoint, schedule = ENDPOINTS.get(options.api), _schedule(options)
-    if endpoint is None:
-        raise BenchError(f"--api: must be one of {', '.join(ENDPOINTS)}, not {options.api}")
+    reference, schedule, endpoint = _reference(options), _schedule(options), _endpoint(options)
     started_at = datetime.now(UTC)
     async with connections(checked(options.url), api_key=api_key) as session:
         server = await identify(session, options.model)
         if options.engine is not None:
             server = server.model_copy(update={"engine": options.engine})
-        load = Load(
-            endpoint=endpoint(server.model),
-            schedule=schedule,
-            seed=options.seed,
-            completions=options.completions,
-            lone_requests=options.lone,
-            timeout_seconds=options.timeout_seconds,
-        )
-        seen = Bench(session, load, say)
+        seen = Bench(session, _load(options, endpoint(server.model), schedule), say)
         lone = await seen.lone()
         known = await quality(session, server, positions=options.quality_positions) if options.quality else None
         if options.rate:
             points = await declared(seen.point, options.rate)
         else:
             points = await sweep(seen.point, first_rate(seen.lone_seconds), bisections=options.bisections)
-    speeds = [one.generation_tokens_per_second for one in points if one.generation_tokens_per_second]
-    sustained = [one.generation_tokens_per_second for one in points if not one.saturated]
-    most = max(speeds, default=None)
+    most = _fastest(points)
     result = Result(
         measured_at=started_at,
         command=command(options),
@@ -81,7 +66,7 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         lone=lone,
         points=points,
         generation_tokens_per_second=most,
-        sustained_tokens_per_second=max((speed for speed in sustained if speed), default=None),
+        sustained_tokens_per_second=_fastest(one for one in points if not one.saturated),
         characters_per_token=characters_per_token(points, seen.characters_per_token),
         fit=fit(seen.rows),
         hourly_cost=options.hourly_cost,
@@ -91,14 +76,23 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
     return result if options.reference is None else against(result, reference or result)
 
 
-def reference_of(named: str | None) -> Result | None:
-    """Return the result in the file that was named as the reference; None where none was, or the variant itself.
+def beside(result: Result, named: str | None) -> Result:
+    """Return a result with its quality as a share of that of the reference that was named, if one was.
+
+    Args:
+        result: of this variant.
+        named: the file with the reference's result, or `SELF`.
 
     Raises:
-        BenchError: the file holds none.
+        BenchError: the file holds none, or the two cannot be compared.
         OSError: it cannot be read.
     """
-    return None if named is None or named == SELF else read(Path(named))
+    return result if named is None else against(result, _named(named) or result)
+
+
+def _named(reference: str | None) -> Result | None:
+    """Return the result in the file that was named as the reference; None where none was, or the variant itself."""
+    return None if reference is None or reference == SELF else read(Path(reference))
 
 
 def against(result: Result, reference: Result) -> Result:
@@ -145,6 +139,34 @@ def cost_per_million_tokens(hourly_cost: float | None, tokens_per_second: float 
     if hourly_cost is None or not tokens_per_second:
         return None
     return hourly_cost / (3600 * tokens_per_second) * 1e6
+
+
+def _reference(options: Options) -> Result | None:
+    if options.reference is not None and not options.quality:
+        raise BenchError("--reference: compares qualities: give --quality, too")
+    return _named(options.reference)
+
+
+def _endpoint(options: Options) -> Callable[[str], Endpoint]:
+    endpoint = ENDPOINTS.get(options.api)
+    if endpoint is None:
+        raise BenchError(f"--api: must be one of {', '.join(ENDPOINTS)}, not {options.api}")
+    return endpoint
+
+
+def _load(options: Options, endpoint: Endpoint, schedule: Schedule) -> Load:
+    return Load(
+        endpoint=endpoint,
+        schedule=schedule,
+        seed=options.seed,
+        completions=options.completions,
+        lone_requests=options.lone,
+        timeout_seconds=options.timeout_seconds,
+    )
+
+
+def _fastest(points: Iterable[Point]) -> float | None:
+    return max((one.generation_tokens_per_second for one in points if one.generation_tokens_per_second), default=None)
 
 
 def _schedule(options: Options) -> Schedule:
