@@ -72,7 +72,7 @@ soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted b
 	$(RUN) python -m e2e.simulated
 	$(RUN) python -u -m e2e.bench --out $(CARDS)
 	$(RUN) python -m e2e.wrong_card $(CARDS)/q8_0.yaml
-	$(RUN) python -m e2e.upheaval --serving tgi --switches 10 --scale-changes 0 --kills 0
+	$(RUN) python -m e2e.upheaval --serving tgi
 	$(RUN) python -m e2e.upheaval --serving llama-cpp
 	$(RUN) python -m benchmarks.soak
 
