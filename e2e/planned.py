@@ -20,7 +20,7 @@ from tokenpace.planning.prior import fitted_belief
 
 NAME = "planned"
 STEADY_SECONDS = 60
-CROWDS = 3
+CROWDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
