@@ -55,9 +55,10 @@ class Demand:
     serving: str
 
     @pytest.fixture(scope="class")
-    def story(self, operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
-        declared = larger_than_the_demo(self.serving, mode="Auto")
-        with told(LLMDeployment(namespace, self.serving), declared, operator) as begun:
+    @classmethod
+    def story(cls, operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
+        declared = larger_than_the_demo(cls.serving, mode="Auto")
+        with told(LLMDeployment(namespace, cls.serving), declared, operator) as begun:
             yield begun
 
     def test_a_model_that_is_declared_serves_and_meets_its_slo(self, story: Story, figures: Figures) -> None:
