@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,7 @@ from tokenpace.leaderboard.files import cards_in_files, named_card
 from tokenpace.leaderboard.page import page
 from tokenpace.leaderboard.table import table
 from tokenpace.telemetry import logs
+from tokenpace.terminal import console_of_width, read_manifest, told_in_a_line
 
 app = typer.Typer(
     help="Holds a large language model on Kubernetes at a declared speed in tokens per second.",
@@ -62,11 +63,8 @@ def render_manifest(
     manifest: Annotated[Path, typer.Argument(help="File with LLMDeployments; - reads standard input.")],
 ) -> None:
     """Print the objects that the operator would apply for a manifest. Needs no cluster."""
-    try:
-        documents = render(_read(manifest))
-    except (OSError, ManifestError) as error:
-        typer.echo(f"tokenpace render: {error}", err=True)
-        raise typer.Exit(1) from error
+    with told_in_a_line("render", OSError, ManifestError):
+        documents = render(read_manifest(manifest))
     typer.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
 
 
@@ -100,9 +98,7 @@ def print_status(
     output: Annotated[Output, typer.Option("--output", "-o", help="A table, or JSON for programs.")] = Output.TABLE,
 ) -> None:
     """Show what every LLMDeployment runs, what is asked of it and whether it keeps its promise."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = _PLAIN_WIDTH
+    console = console_of_width(_PLAIN_WIDTH)
 
     async def look(show: Callable[[Sequence[Line]], None]) -> None:
         while True:
@@ -111,7 +107,7 @@ def print_status(
                 return
             await asyncio.sleep(_WATCH_SECONDS)
 
-    try:
+    with told_in_a_line("status", LookupFailedError), suppress(KeyboardInterrupt):  # which is how a watch ends
         if output is Output.JSON:
             asyncio.run(look(lambda lines: typer.echo(json.dumps(as_json(lines)))))
         elif watch and console.is_terminal:
@@ -119,11 +115,6 @@ def print_status(
                 asyncio.run(look(lambda lines: live.update(overview(lines), refresh=True)))
         else:
             asyncio.run(look(lambda lines: console.print(overview(lines))))
-    except LookupFailedError as error:
-        typer.echo(f"tokenpace status: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        return  # how a watch ends
 
 
 @app.command("explain")
@@ -135,15 +126,12 @@ def explain_resource(
     output: Annotated[Explained, typer.Option("--output", "-o", help="Text, or JSON for programs.")] = Explained.TEXT,
 ) -> None:
     """Say why an LLMDeployment runs what it runs, with the numbers, and what would change it."""
-    try:
+    with told_in_a_line("explain", LookupFailedError, ManifestError):
         resource, now = asyncio.run(look_up(name, namespace)), datetime.now(UTC)
         if output is Explained.JSON:
             typer.echo(json.dumps(account(resource, now).as_json()))
         else:
             Console().print(explanation(resource, now))
-    except (LookupFailedError, ManifestError) as error:
-        typer.echo(f"tokenpace explain: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @import_app.command("scaledobject")
@@ -151,11 +139,8 @@ def import_scaled_object(
     manifest: Annotated[Path, typer.Argument(help="File with KEDA ScaledObjects; - reads standard input.")],
 ) -> None:
     """Print an LLMDeployment in mode Advisory for a ScaledObject on an LLM. Comments say what does not carry over."""
-    try:
-        imported = import_scaled_objects(_read(manifest))
-    except (OSError, ValueError, ManifestError) as error:
-        typer.echo(f"tokenpace import scaledobject: {error}", err=True)
-        raise typer.Exit(1) from error
+    with told_in_a_line("import scaledobject", OSError, ValueError, ManifestError):
+        imported = import_scaled_objects(read_manifest(manifest))
     typer.echo("---\n".join(one.text() for one in imported), nl=False)
 
 
@@ -189,7 +174,7 @@ def replay_traffic(
             raise
         typer.echo(f"tokenpace replay: {error.name} is missing: pip install 'tokenpace[replay]'", err=True)
         raise typer.Exit(1) from error
-    try:
+    with told_in_a_line("replay", OSError, ReplayError):
         replay(
             trace=trace,
             fleet=fleet,
@@ -202,9 +187,6 @@ def replay_traffic(
             out=out,
             console=Console(),
         )
-    except (OSError, ReplayError) as error:
-        typer.echo(f"tokenpace replay: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 app.command("bench")(bench_server)
@@ -251,26 +233,20 @@ def print_leaderboard(
         model=model,
         all_models=all_models,
     )
-    try:
+    with told_in_a_line("leaderboard", OSError, BoardError, LookupFailedError):
         if file:
             cards = cards_in_files(file)
         else:
             found = asyncio.run(look_up_all(namespace, everywhere=everywhere, kind=SPEED_CARDS))
             cards = [named_card(one, "cluster", with_namespace=everywhere) for one in found]
         compared = board(cards, asked)
-    except (OSError, BoardError, LookupFailedError) as error:
-        typer.echo(f"tokenpace leaderboard: {error}", err=True)
-        raise typer.Exit(1) from error
     match output:
         case BoardOutput.JSON:
             typer.echo(compared.model_dump_json(indent=2))
         case BoardOutput.HTML:
             typer.echo(page(compared), nl=False)
         case BoardOutput.TABLE:
-            console = Console()
-            if not console.is_terminal:
-                console.width = _PLAIN_WIDTH
-            console.print(table(compared))
+            console_of_width(_PLAIN_WIDTH).print(table(compared))
 
 
 @app.command("crd")
@@ -287,7 +263,3 @@ def print_crd(
         legal = ", ".join(one.plural for one in DEFINITIONS)
         raise typer.BadParameter(f"{plural!r} is none of {legal}", param_hint="PLURAL")
     typer.echo(field_reference() if reference else "---\n".join(map(crd_yaml, chosen)), nl=False)
-
-
-def _read(manifest: Path) -> str:
-    return sys.stdin.read() if str(manifest) == "-" else manifest.read_text(encoding="utf-8")

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 
 from tokenpace.api.variant import EngineType
 from tokenpace.bench.card import card, card_name
@@ -20,6 +19,7 @@ from tokenpace.bench.job import job
 from tokenpace.bench.options import Options, of_variant
 from tokenpace.bench.result import Result
 from tokenpace.bench.show import show
+from tokenpace.terminal import console_of_width, read_manifest, told_in_a_line
 
 _PLAIN_WIDTH = 160
 """Columns where no terminal has any: as many as the sweep needs in one line a point."""
@@ -74,7 +74,7 @@ def bench_server(
     api_key: Annotated[str | None, typer.Option(envvar="TOKENPACE_BENCH_API_KEY", hidden=True)] = None,
 ) -> None:
     """Measure the speed of a server, and its quality: open-loop load up to saturation, and a speed card of it."""
-    with _told_in_a_line():
+    with told_in_a_line("bench", OSError, BenchError), _stopped_silently():
         asked = _declared(manifest, variant) | _asked(locals())
         if job_image is not None:
             printed = job(_options(asked), image=job_image, variant=variant)
@@ -86,20 +86,17 @@ def bench_server(
 
 
 @contextmanager
-def _told_in_a_line() -> Iterator[None]:
-    """End the command with a line for people where a person can mend it, and silently where one has stopped it."""
+def _stopped_silently() -> Iterator[None]:
+    """End the command where a person has stopped it."""
     try:
         yield
-    except (OSError, BenchError) as error:
-        typer.echo(f"tokenpace bench: {error}", err=True)
-        raise typer.Exit(1) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
 def _declared(manifest: Path | None, variant: str | None) -> dict[str, Any]:
     """Return what is to be measured as a manifest says it."""
-    return {} if manifest is None else _asked(of_variant(_read(manifest), variant))
+    return {} if manifest is None else _asked(of_variant(read_manifest(manifest), variant))
 
 
 def _asked(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,10 +112,7 @@ def _options(asked: Mapping[str, Any]) -> Options:
 
 def _write(found: Result, out: Path | None, card_file: Path | None) -> None:
     if Path("-") not in (out, card_file):
-        console = Console()
-        if not console.is_terminal:
-            console.width = _PLAIN_WIDTH
-        console.print(show(found))
+        console_of_width(_PLAIN_WIDTH).print(show(found))
     if out is not None:
         _put(found.model_dump_json(indent=1) + "\n", out)
     if card_file is not None:
@@ -135,7 +129,3 @@ def _put(text: str, where: Path) -> None:
 def _say(line: str) -> None:
     """Say how it goes, as a comment: `read` finds the result in a Job's log, which holds both."""
     typer.echo(f"{COMMENT} {line}", err=True)
-
-
-def _read(manifest: Path) -> str:
-    return sys.stdin.read() if str(manifest) == "-" else manifest.read_text(encoding="utf-8")

@@ -3,21 +3,18 @@
 Times are in seconds, speeds in tokens or characters a second. What was not measured, or cannot be, is null.
 """
 
-import json
 from datetime import datetime
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tokenpace.documents import Part, json_schema_of
 
 VERSION: Final = 1
 """Of the schema. A field that is added does not change it; one that goes, or means something else, does."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Distribution(_Part):
+class Distribution(Part):
     """Values of many requests, by nearest rank: pXX is the smallest value that XX % of them do not exceed."""
 
     count: int
@@ -28,7 +25,7 @@ class Distribution(_Part):
     p99: float
 
 
-class Server(_Part):
+class Server(Part):
     """What the server says of itself."""
 
     engine: str
@@ -40,7 +37,7 @@ class Server(_Part):
     """Requests that it works on at a time, where it says so."""
 
 
-class Machine(_Part):
+class Machine(Part):
     """What one replica runs on."""
 
     name: str
@@ -51,7 +48,7 @@ class Machine(_Part):
     """Limit, as in a container."""
 
 
-class Workload(_Part):
+class Workload(Part):
     """What was asked of it."""
 
     api: str
@@ -65,7 +62,7 @@ class Workload(_Part):
     seed: int
 
 
-class Lone(_Part):
+class Lone(Part):
     """One request at a time on an otherwise idle server, all of the mean length.
 
     LLM-Perf's batch of 1 (optimum-benchmark): prefill latency is the time to the first token, prefill speed the prompt
@@ -85,7 +82,7 @@ class Lone(_Part):
     """Of the median request."""
 
 
-class Point(_Part):
+class Point(Part):
     """One rate of open-loop arrivals, after warm-up. Latencies are of the requests that were due in its time."""
 
     offered_requests_per_second: float
@@ -121,7 +118,7 @@ class Point(_Part):
     """Of this program: from when a request was due until it was sent."""
 
 
-class Estimate(_Part):
+class Estimate(Part):
     """A fitted value."""
 
     value: float
@@ -129,7 +126,7 @@ class Estimate(_Part):
     """Standard error: jackknife over blocks of time."""
 
 
-class Fit(_Part):
+class Fit(Part):
     """The engine-second balance `1 = a·g/k + b·g + c·p` (docs/planning.md)."""
 
     step_seconds: Estimate
@@ -143,7 +140,7 @@ class Fit(_Part):
     requests: int
 
 
-class Perplexity(_Part):
+class Perplexity(Part):
     """How surprised the model is by a text, token by token, each after the true ones before it."""
 
     perplexity: float
@@ -158,7 +155,7 @@ class Perplexity(_Part):
     """Of each true token: what another variant is compared with, position by position."""
 
 
-class Answers(_Part):
+class Answers(Part):
     """Greedy answers to the prompt set."""
 
     prompts: str
@@ -167,7 +164,7 @@ class Answers(_Part):
     texts: tuple[str, ...]
 
 
-class Quality(_Part):
+class Quality(Part):
     """Quality of this variant, and, where a reference was given, as a share of the reference's."""
 
     perplexity: Perplexity
@@ -180,7 +177,7 @@ class Quality(_Part):
     """Mean share of each of the reference's answers that comes before the first difference."""
 
 
-class Result(_Part):
+class Result(Part):
     """One benchmark of one variant."""
 
     version: int = Field(default=VERSION)
@@ -212,4 +209,4 @@ class Result(_Part):
 
 def json_schema() -> str:
     """Return the JSON schema of `Result`."""
-    return json.dumps(Result.model_json_schema(), indent=2) + "\n"
+    return json_schema_of(Result)

@@ -54,6 +54,11 @@ def launched_devices(variant: Variant, flags: Sequence[str]) -> int | None:
     return count if count > 1 and not flag_values(given_arguments(variant), flags) else None
 
 
+def with_values(flags: Mapping[str, str | int | None]) -> list[str]:
+    """Return the arguments for the flags that have a value; the engine decides about the others."""
+    return [part for flag, value in flags.items() if value is not None for part in (flag, str(value))]
+
+
 def batch_limit_of(template: Mapping[str, Any], flags: Sequence[str]) -> int | None:
     """Return the batch limit that the engine's container is launched with, as its last argument says."""
     (engine,) = [one for one in template["spec"]["containers"] if one["name"] == ENGINE_CONTAINER]

@@ -19,6 +19,7 @@ from tokenpace.engines.arguments import (
     number_problems,
     owned_flag_problems,
     quantization_problems,
+    with_values,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
@@ -244,15 +245,13 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
         *("--context-length", str(launch.spec.model.context_tokens)),
         "--enable-metrics",
     ]
-    if revision is not None:
-        args += ["--revision", revision]
-    if (precision := launched_quantization(variant)) is not None:
-        args += ["--quantization", precision]
-    if streams := launched_streams(variant, BATCH_FLAGS):
-        args += [BATCH_FLAGS[0], str(streams)]
-    if devices := launched_devices(variant, PARALLEL_FLAGS):
-        args += [PARALLEL_FLAGS[1], str(devices)]
-    return args
+    settings = {
+        "--revision": revision,
+        "--quantization": launched_quantization(variant),
+        BATCH_FLAGS[0]: launched_streams(variant, BATCH_FLAGS),
+        PARALLEL_FLAGS[1]: launched_devices(variant, PARALLEL_FLAGS),
+    }
+    return [*args, *with_values(settings)]
 
 
 def _environment(launch: Launch, weights: Weights) -> list[dict[str, Any]]:

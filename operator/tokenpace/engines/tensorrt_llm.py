@@ -18,6 +18,7 @@ from tokenpace.engines.arguments import (
     number_problems,
     owned_flag_problems,
     quantization_problems,
+    with_values,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.draining import drain_script
@@ -300,11 +301,11 @@ def _args(launch: Launch, weights: Weights) -> list[str]:
         *("--max_seq_len", str(launch.spec.model.context_tokens)),
         *("--extra_llm_api_options", f"{SCRATCH_DIRECTORY}/options.yaml"),
     ]
-    if streams := launched_streams(variant, BATCH_FLAGS):
-        args += ["--max_batch_size", str(streams)]
-    if devices := launched_devices(variant, PARALLEL_FLAGS):
-        args += ["--tp_size", str(devices)]
-    return args
+    settings = {
+        "--max_batch_size": launched_streams(variant, BATCH_FLAGS),
+        "--tp_size": launched_devices(variant, PARALLEL_FLAGS),
+    }
+    return [*args, *with_values(settings)]
 
 
 def _device_problems(variant: Variant, field: str) -> Iterator[FieldProblem]:

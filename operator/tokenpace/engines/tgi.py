@@ -22,6 +22,7 @@ from tokenpace.engines.arguments import (
     number_problems,
     owned_flag_problems,
     quantization_problems,
+    with_values,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
@@ -289,11 +290,7 @@ def _means_llama_cpp(spec: LLMDeploymentSpec, variant: Variant) -> bool:
 def _router_container(launch: Launch, weights: Weights) -> EngineContainer:
     variant = launch.variant
     model, revision = model_location(launch, weights)
-    args = [*_address(), "--model-id", model]
-    if revision is not None:
-        args += ["--revision", revision]
-    if (precision := launched_quantization(variant)) is not None:
-        args += ["--quantize", precision]
+    settings = {"--model-id": model, "--revision": revision, "--quantize": launched_quantization(variant)}
     streams = launched_streams(variant, BATCH_FLAGS)
     env = [*_limits(launch, streams), _variable("HF_HOME", f"{SCRATCH_DIRECTORY}/huggingface")]
     if launch.source.hugging_face:
@@ -304,7 +301,7 @@ def _router_container(launch: Launch, weights: Weights) -> EngineContainer:
     if hardware(variant) is Hardware.CPU:
         env += [_variable("CUDA_GRAPHS", "0"), *cpu_limit_variable(variant, "OMP_NUM_THREADS")]
     return EngineContainer(
-        args=[*args, *_batch_argument(variant, streams)],
+        args=[*_address(), *with_values(settings), *_batch_argument(variant, streams)],
         env=env,
         port=_PORT,
         health_path="/health",  # the port opens only once the weights are loaded
@@ -321,9 +318,8 @@ def _llama_cpp_container(launch: Launch, weights: Weights) -> EngineContainer:
     if hub is None:
         raise ValueError(f"variant {variant.name} has no tokenizer; `problems` says so")
     streams = launched_streams(variant, BATCH_FLAGS) or DEFAULT_STREAMS
-    args = [*_address(), "--model-id", hub.repo, "--model-gguf", f"{weights.directory}/{weights.file}"]
-    if hub.revision is not None:
-        args += ["--revision", hub.revision]
+    file = f"{weights.directory}/{weights.file}"
+    settings = {"--model-id": hub.repo, "--model-gguf": file, "--revision": hub.revision}
     env = [
         *_limits(launch, streams),
         *cpu_limit_variable(variant, "N_THREADS"),
@@ -333,7 +329,7 @@ def _llama_cpp_container(launch: Launch, weights: Weights) -> EngineContainer:
     if device_count(variant):
         env.append(_variable("N_GPU_LAYERS", "999"))
     return EngineContainer(
-        args=[*args, *_batch_argument(variant, streams)],
+        args=[*_address(), *with_values(settings), *_batch_argument(variant, streams)],
         env=env,
         port=_PORT,
         health_path="/health",

@@ -5,7 +5,6 @@ served then, but what each replica would serve of the same requests while every 
 planner's own capacity (`tokenpace.planning.balance`), of the costs that were fitted to each card's sweep.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +12,10 @@ from importlib.metadata import version
 from statistics import fmean
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from tokenpace.api.slo import SLO, FirstTokenTarget, StreamTarget
 from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.api.variant import Expected
+from tokenpace.documents import Part, json_schema_of
 from tokenpace.leaderboard.pareto import Merits, dominated_by
 from tokenpace.planning.balance import EXTRAPOLATION, Shape, Targets, capacity, lone_stream_seconds
 from tokenpace.planning.estimate import targets_of
@@ -62,11 +60,7 @@ class Question:
     all_models: bool = False
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Terms(_Part):
+class Terms(Part):
     """What every card was asked."""
 
     unit: Literal["token", "character"]
@@ -83,7 +77,7 @@ class Terms(_Part):
     """Length of the mean answer."""
 
 
-class Entry(_Part):
+class Entry(Part):
     """One measured variant. Speeds and costs are of one replica."""
 
     name: str
@@ -118,7 +112,7 @@ class Entry(_Part):
     """What measures it again."""
 
 
-class Board(_Part):
+class Board(Part):
     """Measured variants beside each other."""
 
     version: int = VERSION
@@ -133,7 +127,7 @@ class Board(_Part):
 
 def json_schema() -> str:
     """Return the JSON schema of the board."""
-    return json.dumps(Board.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json_schema_of(Board)
 
 
 def board(cards: Sequence[NamedCard], asked: Question) -> Board:

@@ -3,20 +3,17 @@
 Shares are between 0 and 1. What was not measured, or cannot be, is null.
 """
 
-import json
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tokenpace.documents import Part, json_schema_of
 
 VERSION: Final = 1
 """Of the schema. A field that is added does not change it; one that goes, or means something else, does."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class PolicyResult(_Part):
+class PolicyResult(Part):
     """One policy in one scenario."""
 
     name: str
@@ -52,7 +49,7 @@ class PolicyResult(_Part):
     """How often the fleet was sent the other way within ten minutes."""
 
 
-class ScenarioResult(_Part):
+class ScenarioResult(Part):
     """One scenario with one seed."""
 
     name: str
@@ -66,7 +63,7 @@ class ScenarioResult(_Part):
     policies: tuple[PolicyResult, ...]
 
 
-class Point(_Part):
+class Point(Part):
     """One setting of a policy in the training: means over its seeds."""
 
     scenario: str | None
@@ -76,7 +73,7 @@ class Point(_Part):
     cost_over_oracle: float
 
 
-class Beside(_Part):
+class Beside(Part):
     """The best that a policy can do beside tokenpace as it is shipped, in the training, whatever its setting."""
 
     scenario: str | None
@@ -87,7 +84,7 @@ class Beside(_Part):
     """Attainment of the setting that attains most, less tokenpace's."""
 
 
-class PolicyAbout(_Part):
+class PolicyAbout(Part):
     """Where a policy comes from, and how it is set."""
 
     name: str
@@ -101,7 +98,7 @@ class PolicyAbout(_Part):
     beside: tuple[Beside, ...]
 
 
-class Summary(_Part):
+class Summary(Part):
     """One policy over all reported scenarios and seeds: means of the scenarios' means."""
 
     name: str
@@ -116,7 +113,7 @@ class Summary(_Part):
     switches_per_hour: float
 
 
-class SpeedSource(_Part):
+class SpeedSource(Part):
     """Where the true speeds of a variant come from."""
 
     fleet: str
@@ -125,7 +122,7 @@ class SpeedSource(_Part):
     source: str
 
 
-class Report(_Part):
+class Report(Part):
     """A comparison."""
 
     version: int = VERSION
@@ -145,4 +142,4 @@ class Report(_Part):
 
 def json_schema() -> str:
     """Return the JSON schema of `report.json`."""
-    return json.dumps(Report.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json_schema_of(Report)
