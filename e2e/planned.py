@@ -18,7 +18,6 @@ from tokenpace.api.status import SpeedSource
 from tokenpace.planning.balance import PodLoad, Shape, pod_load
 from tokenpace.planning.prior import fitted_belief
 
-NAME = "planned"
 STEADY_SECONDS = 60
 CROWDS = 2
 
@@ -48,11 +47,16 @@ def full_replica(card: LLMSpeedCard) -> PodLoad:
     return pod_load(fitted_belief(card.spec).costs, shape_of(card), SLOTS, SLOTS)
 
 
+def name_of(card: Manifest) -> str:
+    """Return what the replica that is planned from it is called: several are tried in one namespace."""
+    return f"planned-{card['spec']['quantization'].replace('_', '-')}"
+
+
 @contextmanager
 def planned(kubectl: Kubectl, card: Manifest) -> Iterator[tuple[LLMDeployment, float]]:
     """Run one replica that is planned from the card; give it, and the capacity that is told of it before any load."""
-    resource = LLMDeployment(kubectl, NAME)
-    kubectl.apply(card, planned_from(card, NAME))
+    resource = LLMDeployment(kubectl, name_of(card))
+    kubectl.apply(card, planned_from(card, resource.name))
     resource.until_condition("Ready", "True", seconds=START_SECONDS)
     seen = until(
         lambda: resource.status()["variants"][0],
@@ -63,7 +67,7 @@ def planned(kubectl: Kubectl, card: Manifest) -> Iterator[tuple[LLMDeployment, f
     try:
         yield resource, float(seen["capacity"])
     finally:
-        kubectl("delete", "llmdeployment", NAME)
+        kubectl("delete", "llmdeployment", resource.name)
         kubectl("wait", "pods", "--selector", resource.selector, "--for=delete", "--timeout=120s")
 
 
@@ -77,7 +81,7 @@ def check(kubectl: Kubectl, card: Manifest) -> Checked:
             for number in range(CROWDS)
         )
         steady = offered(resource, "steady", capacity, STEADY_SECONDS, shape_of(parsed))
-        slo = planned_from(card, NAME)["spec"]["slo"]
+        slo = planned_from(card, resource.name)["spec"]["slo"]
         view = ClientsView.of([steady], slo, steady.begun_at, datetime.now(UTC))
     return Checked(capacity=capacity, full=full, served_full=served, at_capacity=view)
 
