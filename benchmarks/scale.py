@@ -165,9 +165,28 @@ def resident_mebibytes() -> float:
     return process_resources.getrusage(process_resources.RUSAGE_SELF).ru_maxrss * 1024 / MEBIBYTE
 
 
-async def operate(port: int, cluster: Connection, resources: int) -> Figures:
-    """Run an operator until it has settled, and then for the ticks that count."""
-    now = [START]
+class SharedTime:
+    """The time of the operator and its cluster, which goes on for both at once."""
+
+    def __init__(self, cluster: Connection) -> None:
+        self._cluster = cluster
+        self._now = START
+
+    def now(self) -> float:
+        """Return the operator's clock."""
+        return self._now
+
+    async def go_on(self) -> tuple[Counted, int]:
+        """Let a tick's time pass; return what the cluster has counted since the last time, and its pods."""
+        self._now += TICK_SECONDS
+        self._cluster.send(TICK_SECONDS)
+        answer: tuple[Counted, int] = await asyncio.to_thread(self._cluster.recv)
+        await asyncio.sleep(PAUSE_SECONDS)
+        return answer
+
+
+def operator_of(port: int, clock: Callable[[], float]) -> tuple[ApiClient, TimedLease, Loop]:
+    """Return the parts of an operator whose API server and Prometheus are both at a port."""
 
     async def log_in(_: Configuration) -> None:
         pass
@@ -182,9 +201,16 @@ async def operate(port: int, cluster: Connection, resources: int) -> Figures:
         prometheus=Prometheus(settings.prometheus),
         lease=lease,
         metrics=OperatorMetrics(),
-        wall_clock=lambda: now[0],
-        monotonic=lambda: now[0],
+        wall_clock=clock,
+        monotonic=clock,
     )
+    return client, lease, loop
+
+
+async def operate(port: int, cluster: Connection, resources: int) -> Figures:
+    """Run an operator until it has settled, and then for the ticks that count."""
+    shared_time = SharedTime(cluster)
+    client, lease, loop = operator_of(port, shared_time.now)
     heartbeat = Heartbeat()
     works = (lease.run(), heartbeat.run(), *(mirror.run() for mirror in loop.mirrors.by_name.values()))
     begun = time.monotonic()
@@ -192,19 +218,12 @@ async def operate(port: int, cluster: Connection, resources: int) -> Figures:
     while not (loop.mirrors.synced and lease.may_write()):  # noqa: ASYNC110 - the Lease tells nobody
         await asyncio.sleep(0.1)
 
-    async def pass_time() -> tuple[Counted, int]:
-        now[0] += TICK_SECONDS
-        cluster.send(TICK_SECONDS)
-        answer: tuple[Counted, int] = await asyncio.to_thread(cluster.recv)
-        await asyncio.sleep(PAUSE_SECONDS)
-        return answer
-
     await loop.tick()
     start_seconds = time.monotonic() - begun
     for _ in range(SETTLING_TICKS):
-        await pass_time()
+        await shared_time.go_on()
         await loop.tick()
-    await pass_time()
+    await shared_time.go_on()
     heartbeat.longest_stall_seconds = lease.oldest_seconds = 0.0
     ticks, processor, counted, pods = [], [], [], 0
     for _ in range(TICKS):
@@ -212,7 +231,7 @@ async def operate(port: int, cluster: Connection, resources: int) -> Figures:
         await loop.tick()
         ticks.append(time.monotonic() - begun)
         processor.append(time.process_time() - computed)
-        was, pods = await pass_time()
+        was, pods = await shared_time.go_on()
         counted.append(was)
     for task in tasks:
         task.cancel()
