@@ -82,6 +82,31 @@ def test_a_stream_is_as_slow_as_its_clients_see_it_without_its_own_prefill() -> 
     assert read((0.0, AT_WORK), (10.0, after)).seconds_per_output_token == pytest.approx(3.0 / 99)
 
 
+def test_prompts_are_those_that_were_prefilled_and_not_those_that_wait() -> None:
+    """Thirty prompts of 50 tokens came, and 28 of them wait. Each prefill took 0.5 s."""
+    after = {
+        **AT_WORK,
+        "prompts": 40.0,
+        "prompt_tokens": 2000.0,
+        "prefills": 12.0,
+        "prefill_seconds": 2.0,
+        "waiting": 29.0,
+    }
+    reading = read((0.0, AT_WORK), (10.0, after))
+    assert reading.prompt_tokens_per_second == 10.0
+    assert reading.seconds_per_prompt_token == pytest.approx(1.0 / 100)
+    assert reading.requests_per_second == 3.0
+
+
+def test_prompts_that_came_before_count_when_they_are_prefilled() -> None:
+    """A queue is worked off: nothing comes, and four prompts as long as those before are begun."""
+    queued = {**AT_WORK, "waiting": 4.0}
+    after = {**AT_WORK, "prefills": 14.0, "prefill_seconds": 3.0, "waiting": 0.0}
+    reading = read((0.0, queued), (10.0, after))
+    assert reading.prompt_tokens_per_second == 20.0
+    assert reading.seconds_per_prompt_token == pytest.approx(2.0 / 200)
+
+
 def test_the_recorded_streams_were_slower_than_their_steps() -> None:
     """Between two decode steps of 22.6 ms the router needed as much again as a fifth of one."""
     lines = (EXPOSITIONS / "tgi-3.3.6-router-v3.txt").read_text().splitlines()

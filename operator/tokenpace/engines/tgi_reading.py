@@ -23,15 +23,17 @@ def router_reading(window: Window) -> Reading:
     """
     grown = _grown(window)
     prefill_seconds = ratio(grown["prefill_seconds"], grown["prefills"]) or 0.0
+    begun = grown["prompts"] + window.scrapes[0].values["waiting"] - window.scrapes[-1].values["waiting"]
+    prompt_tokens = max(0.0, begun) * _mean_prompt_tokens(window, grown)
     return Reading(
         window_seconds=window.seconds,
         generated_tokens_per_second=(grown["sequence_steps"] + grown["further_tokens"]) / window.seconds,
-        prompt_tokens_per_second=grown["prompt_tokens"] / window.seconds,
+        prompt_tokens_per_second=prompt_tokens / window.seconds,
         running_streams=window.mean("running") or 0.0,
         waiting_requests=window.last("waiting") or 0.0,
         requests_per_second=grown["prompts"] / window.seconds,
         tokens_per_completion=ratio(grown["ended_tokens"], grown["ended"]),
-        seconds_per_prompt_token=_prompt_token_seconds(grown, chunked=bool(window.last("chunkings"))),
+        seconds_per_prompt_token=_prompt_token_seconds(grown, prompt_tokens, chunked=bool(window.last("chunkings"))),
         # A request's first token comes with its prefill. By decode steps it would be less than clients see, by a sixth
         # in the recorded run, because what the router does between two of them is in none.
         seconds_per_output_token=_positive(
@@ -40,11 +42,23 @@ def router_reading(window: Window) -> Reading:
     )
 
 
-def _prompt_token_seconds(grown: Mapping[str, float], *, chunked: bool) -> float | None:
+def _mean_prompt_tokens(window: Window, grown: Mapping[str, float]) -> float:
+    """Return how long the prompts were that came; of the server's whole life where none did.
+
+    A prompt is counted when it comes, and the seconds of its prefill once it has waited. While the stand-in worked off
+    a queue, those that came were a seventh of those that were prefilled: a token seemed to cost seven times as much.
+    """
+    lifetime = window.scrapes[-1].values
+    return (
+        ratio(grown["prompt_tokens"], grown["prompts"]) or ratio(lifetime["prompt_tokens"], lifetime["prompts"]) or 0.0
+    )
+
+
+def _prompt_token_seconds(grown: Mapping[str, float], prompt_tokens: float, *, chunked: bool) -> float | None:
     """Return what a prompt token costs; a step that prefills a chunk generates for the running streams as well."""
     step_seconds = ratio(grown["decode_seconds"], grown["decodes"]) or 0.0
     shared_seconds = grown["prefills"] * step_seconds if chunked else 0.0
-    return _positive(ratio(grown["prefill_seconds"] - shared_seconds, grown["prompt_tokens"]))
+    return _positive(ratio(grown["prefill_seconds"] - shared_seconds, prompt_tokens))
 
 
 def _positive(seconds: float | None) -> float | None:
