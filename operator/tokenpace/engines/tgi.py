@@ -121,7 +121,11 @@ _DESCRIPTION: Final = Description(
                     "`request_skipped_tokens`, sum + count: each step counts what it adds to one token a sequence",
                     When.LIVE,
                 ),
-                Measure("prompt tokens/s, those in its cache included", "`request_input_length_sum`", When.ON_ARRIVAL),
+                Measure(
+                    "prompt tokens/s, those in its cache included",
+                    "`request_input_length_count` less what joined `queue_size`, by the mean of `request_input_length`",
+                    When.LIVE,
+                ),
                 Measure("streams, queue", "`batch_current_size`, `queue_size`", When.LIVE),
                 Measure("requests admitted", "`request_input_length_count`", When.ON_ARRIVAL),
                 _LENGTHS,
