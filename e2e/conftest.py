@@ -10,8 +10,6 @@ from e2e.installation import NAMESPACE, install_operator, install_prometheus, re
 from e2e.kubectl import ROOT, Kubectl
 from e2e.running_operator import RunningOperator
 
-pytest.register_assert_rewrite("e2e.demand")
-
 FIGURES = pytest.StashKey[Figures]()
 
 sys.path.append(str(ROOT))  # what reads the documentation is in `tests`, which is found from the repository's root
