@@ -22,7 +22,7 @@ from tests.controller.http_api_server import HttpApiServer
 from tokenpace.api import names
 from tokenpace.cluster.kinds import DEPLOYMENTS, EVENTS, LLM_DEPLOYMENTS, PODS, Kind, Object
 from tokenpace.cluster.mirror import controller_uid
-from tokenpace.controller.status_writer import essence
+from tokenpace.controller.status_writer import is_urgent
 from tokenpace.engines.llama_cpp import LlamaCpp
 
 START_SECONDS: Final = 30.0
@@ -306,7 +306,7 @@ class SimulatedCluster(HttpApiServer):
     def _note(self, before: Object, after: Object) -> None:
         uid = after["metadata"]["uid"]
         self.counted.status_writes += 1
-        if essence(before.get("status", {})) == essence(after["status"]):
+        if not is_urgent(before.get("status", {}), after["status"]):
             self.counted.number_writes += 1
             gap = self.now - self._written_at.get(uid, -math.inf)
             self.counted.shortest_number_gap_seconds = min(self.counted.shortest_number_gap_seconds, gap)

@@ -33,6 +33,9 @@ class ConditionType(StrEnum):
     """Something is declared that has no effect in this version; the message names every such field."""
 
 
+_ORDER = {kind.value: place for place, kind in enumerate(ConditionType)}
+
+
 class Found(Protocol):
     """A verdict with its reason and its sentence: what the planner calls a finding."""
 
@@ -65,6 +68,9 @@ def merge_conditions(
     conditions = {condition.type: condition for condition in existing}
     for kind, finding in found.items():
         before = conditions.get(kind)
+        found_now = (finding.verdict, finding.reason, finding.message, observed_generation)
+        if before is not None and _says(before) == found_now:
+            continue
         status = ConditionStatus(finding.verdict)
         conditions[kind] = Condition(
             type=kind.value,
@@ -74,6 +80,8 @@ def merge_conditions(
             reason=finding.reason,
             message=finding.message,
         )
-    order = {kind.value: place for place, kind in enumerate(ConditionType)}
-    last = len(order)
-    return tuple(sorted(conditions.values(), key=lambda condition: order.get(condition.type, last)))
+    return tuple(sorted(conditions.values(), key=lambda condition: _ORDER.get(condition.type, len(_ORDER))))
+
+
+def _says(condition: Condition) -> tuple[str, str, str, int]:
+    return condition.status, condition.reason, condition.message, condition.observed_generation

@@ -67,14 +67,26 @@ def has_ended(pod: Object) -> bool:
     return pod["status"].get("phase") in _ENDED
 
 
+def variant_of(pod: Object) -> str:
+    """Return the variant that a pod is of; none is the empty one."""
+    variant: str = pod["metadata"].get("labels", {}).get(VARIANT_LABEL, "")
+    return variant
+
+
+def template_hash_of(pod: Object) -> str:
+    """Return the hash of the user's inputs that a pod was rendered from; of one that is not ours the empty one."""
+    template_hash: str = pod["metadata"].get("annotations", {}).get(INPUTS_HASH_ANNOTATION, "")
+    return template_hash
+
+
 def observed_pod(pod: Object, sample: Sample) -> Pod:
     """Return a pod as the planner sees it."""
     metadata, status = pod["metadata"], pod.get("status", {})
     terminating = "deletionTimestamp" in metadata
     return Pod(
         name=metadata["name"],
-        variant=metadata.get("labels", {}).get(VARIANT_LABEL, ""),
-        template_hash=metadata.get("annotations", {}).get(INPUTS_HASH_ANNOTATION, ""),
+        variant=variant_of(pod),
+        template_hash=template_hash_of(pod),
         created_at_seconds=_unix_seconds(metadata["creationTimestamp"]),
         ready_since_seconds=_ready_since_seconds(status),
         terminating=terminating,

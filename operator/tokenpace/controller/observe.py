@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.cluster.kinds import Object
-from tokenpace.cluster.observed import observed_pod
+from tokenpace.cluster.observed import observed_pod, template_hash_of, variant_of
 from tokenpace.cluster.scale_target import ScaleTargets
 from tokenpace.controller.mirrors import Holdings
-from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod, Wake
+from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod, Sample, Wake
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Slow, Unknown
 from tokenpace.prometheus.samples import Dialect, MetricsAnswer, sample_of
 
@@ -50,7 +50,10 @@ def observe(
         template_hashes=hashes,
         pods=tuple(
             _vouched_for(
-                _with_canary(_with_slots(_seen(pod, answer), hashes, slots), canaries.get(pod["metadata"]["uid"])),
+                _with_canary(
+                    observed_pod(pod, _with_slots(_sample(pod, answer), _slots(pod, hashes, slots))),
+                    canaries.get(pod["metadata"]["uid"]),
+                ),
                 holdings.targets,
             )
             for pod in holdings.pods
@@ -62,9 +65,22 @@ def observe(
     )
 
 
-def _seen(pod: Object, answer: MetricsAnswer) -> Pod:
+def _sample(pod: Object, answer: MetricsAnswer) -> Sample:
     metadata = pod["metadata"]
-    return observed_pod(pod, sample_of(answer.samples, metadata["namespace"], metadata["name"]))
+    return sample_of(answer.samples, metadata["namespace"], metadata["name"])
+
+
+def _slots(pod: Object, hashes: Mapping[str, str], slots: Mapping[str, int]) -> int | None:
+    """Return how many requests a pod was launched to work on at once; None where only its engine knows."""
+    variant = variant_of(pod)
+    return slots.get(variant) if template_hash_of(pod) == hashes.get(variant) else None
+
+
+def _with_slots(sample: Sample, slots: int | None) -> Sample:
+    """Return a sample that tells the pod's batch limit: the engine's own word, else what it was launched with."""
+    if slots is None or not isinstance(sample, (Live, Idle)) or sample.reading.slots is not None:
+        return sample
+    return type(sample)(replace(sample.reading, slots=float(slots)))
 
 
 def _with_canary(pod: Pod, outcome: Outcome | None) -> Pod:
@@ -91,16 +107,3 @@ def _vouched_for(pod: Pod, targets: ScaleTargets) -> Pod:
     Nobody here knows where and with which key to ask it. That it is ready is the word of whoever runs it.
     """
     return replace(pod, canary=Canary.PASSED) if pod.serving and pod.variant in targets.found else pod
-
-
-def _with_slots(pod: Pod, hashes: Mapping[str, str], slots: Mapping[str, int]) -> Pod:
-    """Return a pod whose reading tells its batch limit: the engine's own word, else what it was launched with."""
-    limit = slots.get(pod.variant)
-    if (
-        limit is None
-        or pod.template_hash != hashes.get(pod.variant)
-        or not isinstance(pod.sample, (Live, Idle))
-        or pod.sample.reading.slots is not None
-    ):
-        return pod
-    return replace(pod, sample=type(pod.sample)(replace(pod.sample.reading, slots=float(limit))))

@@ -14,7 +14,7 @@ from tokenpace.cluster.kinds import LLM_DEPLOYMENTS
 from tokenpace.controller.events import Happening, event_body
 from tokenpace.controller.forgetting import keep_only
 from tokenpace.controller.merge_patch import merge_patch
-from tokenpace.controller.status_writer import WriteBudget, essence, write_due
+from tokenpace.controller.status_writer import WriteBudget, is_urgent, write_due
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Reporter:
         wait = self._interval_seconds * (1 + _JITTER * (self._share() - 0.5))
         if not write_due(current, wanted, seconds_since_write=waited, interval_seconds=wait):
             return
-        if not self._budget.take(now) and essence(current) == essence(wanted):
+        if not self._budget.take(now) and not is_urgent(current, wanted):
             return
         patch = self._client.patch(
             LLM_DEPLOYMENTS,

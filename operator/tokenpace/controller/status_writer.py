@@ -10,28 +10,29 @@ from typing import Any
 _NUMBERS = frozenset({"tokensPerSecond", "quality", "slo", "degraded", "outlook"})
 _VARIANT_NUMBERS = frozenset({"capacity", "source", "leadSeconds", "learned"})
 _SENTENCES = frozenset({"message", "time", "lastTransitionTime", "observedGeneration"})
+_PASSED_OVER = {"variants": _VARIANT_NUMBERS, "conditions": _SENTENCES, "lastDecision": _SENTENCES}
 
 _SAVED_SECONDS = 15.0
 """Writes are saved up for this long: a tick at its default interval, and the time that the tick itself takes."""
 
 
-def essence(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a status that is written at once: everything but numbers and sentences.
+def is_urgent(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether two statuses differ in what is written at once: everything but numbers and sentences.
 
-    Another version may have written it in another form: whatever is not of this one's differs, and is written over.
+    Another version may have written one of them in another form: whatever is not of this one's differs.
     """
-    kept: dict[str, Any] = {key: value for key, value in status.items() if key not in _NUMBERS}
-    kept["variants"] = _each_without(status.get("variants", []), _VARIANT_NUMBERS)
-    kept["conditions"] = _each_without(status.get("conditions", []), _SENTENCES)
-    kept["lastDecision"] = _without(status.get("lastDecision", {}), _SENTENCES)
-    return kept
+    return any(
+        _without(current.get(key), _PASSED_OVER.get(key)) != _without(wanted.get(key), _PASSED_OVER.get(key))
+        for key in (current.keys() | wanted.keys()) - _NUMBERS
+        if current.get(key) != wanted.get(key)
+    )
 
 
-def _each_without(values: Any, keys: frozenset[str]) -> Any:
-    return [_without(one, keys) for one in values] if isinstance(values, list) else values
-
-
-def _without(value: Any, keys: frozenset[str]) -> Any:
+def _without(value: Any, keys: frozenset[str] | None) -> Any:
+    if keys is None:
+        return value
+    if isinstance(value, list):
+        return [_without(one, keys) for one in value]
     return {key: kept for key, kept in value.items() if key not in keys} if isinstance(value, Mapping) else value
 
 
@@ -46,9 +47,7 @@ def write_due(
         seconds_since_write: time since this resource's status was last written by us.
         interval_seconds: how long a change of numbers alone waits, its jitter included.
     """
-    if essence(current) != essence(wanted):
-        return True
-    return current != wanted and seconds_since_write >= interval_seconds
+    return current != wanted and (seconds_since_write >= interval_seconds or is_urgent(current, wanted))
 
 
 class WriteBudget:

@@ -8,7 +8,6 @@ and a product of two metrics is formed within one scrape (docs/decisions/0030).
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import itemgetter
 
 Values = Mapping[str, float]
 """What one scrape saw, by signal name."""
@@ -42,7 +41,8 @@ class Window:
 
         The newest may not have: signals are asked for one by one, and it may have been stored in between.
         """
-        return Window(tuple(scrape for scrape in self.scrapes if all(name in scrape.values for name in signals)))
+        wanted = frozenset(signals)
+        return Window(tuple([scrape for scrape in self.scrapes if scrape.values.keys() >= wanted]))
 
     def from_first_use(self, signals: Collection[str]) -> "Window":
         """Return the scrapes of an engine that exports a series only once it has something to count: absent is 0.
@@ -80,12 +80,12 @@ class Window:
 
 def increase(steps: Steps, total: Callable[[Values], float]) -> float:
     """Return by how much something that only grows did grow; rounding that made it fall counts as nothing."""
-    return max(0.0, sum(total(after) - total(before) for before, after in steps))
+    return max(0.0, sum([total(after) - total(before) for before, after in steps]))
 
 
 def growth(steps: Steps, counters: Collection[str]) -> dict[str, float]:
     """Return by how much each of these counters did grow."""
-    return {name: increase(steps, itemgetter(name)) for name in counters}
+    return {name: max(0.0, sum([after[name] - before[name] for before, after in steps])) for name in counters}
 
 
 def ratio(numerator: float, denominator: float) -> float | None:

@@ -98,19 +98,20 @@ def _candidates(demand: float, rung: Rung, ladder: Sequence[Rung], limits: Limit
     Replicas beyond what is enough are never worth it, though they may raise the mean quality of a mixed fleet.
     """
     others = {other.name: other.least for other in ladder if other is not rung}
-    most = _most(rung, others, ladder, limits)
-    least = min(max(rung.least, limits.least - sum(others.values()), 1), most)
-    for count in range(max(least, min(most, _lower_bound(demand, rung, others))), most + 1):
+    kept = sum(others.values())
+    most = _most(rung, kept, ladder, limits)
+    least = min(max(rung.least, limits.least - kept, 1), most)
+    for count in range(max(least, min(most, _lower_bound(demand, rung, kept))), most + 1):
         choice = _choice(demand, {**others, rung.name: count}, rung, ladder)
         if choice.enough or count == most:
             yield choice
             return
 
 
-def _lower_bound(demand: float, rung: Rung, others: Mapping[str, int]) -> int:
+def _lower_bound(demand: float, rung: Rung, others: int) -> int:
     """Return a number of replicas below which the fleet cannot be enough: as if all were worth the best of it."""
-    best = rung.capacity(rung.most + sum(others.values())) if rung.capacity else 0.0
-    return math.ceil(_certainly(demand) / best) - sum(others.values()) if best > 0 else 0
+    best = rung.capacity(rung.most + others) if rung.capacity else 0.0
+    return math.ceil(_certainly(demand) / best) - others if best > 0 else 0
 
 
 def _certainly(demand: float) -> float:
@@ -118,10 +119,10 @@ def _certainly(demand: float) -> float:
     return demand * (1 - 1e-9)
 
 
-def _most(rung: Rung, others: Mapping[str, int], ladder: Sequence[Rung], limits: Limits) -> int:
-    most = min(rung.most, limits.most - sum(others.values()))
+def _most(rung: Rung, others: int, ladder: Sequence[Rung], limits: Limits) -> int:
+    most = min(rung.most, limits.most - others)
     if limits.hourly_cost is not None and rung.hourly_cost > 0:
-        spent = sum(other.hourly_cost * others[other.name] for other in ladder if other is not rung)
+        spent = sum(other.hourly_cost * other.least for other in ladder if other is not rung)
         most = min(most, math.floor((limits.hourly_cost - spent) / rung.hourly_cost + 1e-9))
     return max(most, 0)
 

@@ -24,6 +24,7 @@ class Ladder:
     variants: tuple[Variant, ...]
     """Best first: those that may serve, and those of which `minReplicas` has to stay."""
     rungs: tuple[Rung, ...]
+    limits: Limits
     found: dict[tuple[float, tuple[str, ...]], Choice] = field(default_factory=dict, compare=False)
     """Answers that were given already: a plan asks most questions more than once."""
 
@@ -46,18 +47,9 @@ class Ladder:
         """Return the best fleet that can serve so much, in which one of these variants serves."""
         question = (tokens_per_second, tuple(among))
         if question not in self.found:
-            self.found[question] = self._searched(*question)
+            preference = self.spec.scaling.preference
+            self.found[question] = best_fleet(tokens_per_second, self.rungs, self.limits, preference, among)
         return self.found[question]
-
-    def _searched(self, tokens_per_second: float, among: Collection[str]) -> Choice:
-        scaling = self.spec.scaling
-        limits = Limits(
-            # Only pods are measured: without any, nobody would notice the first request.
-            least=max(scaling.min_replicas, 1),
-            most=scaling.max_replicas,
-            hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
-        )
-        return best_fleet(tokens_per_second, self.rungs, limits, scaling.preference, among)
 
     def replicas(self, tokens_per_second: float, name: str) -> int:
         """Return the replicas of this variant in the best fleet of it that can serve so much."""
@@ -74,9 +66,15 @@ class Ladder:
 
 def ladder_of(spec: LLMDeploymentSpec, estimate: Estimate) -> Ladder:
     """Return the variants that may serve by what is declared."""
-    variants, costs = servable_variants(spec), hourly_costs(spec)
+    variants, costs, scaling = servable_variants(spec), hourly_costs(spec), spec.scaling
     rungs = (_rung(one, estimate.variants[one.name], costs[one.name]) for one in variants)
-    return Ladder(spec, estimate, variants, tuple(rungs))
+    limits = Limits(
+        # Only pods are measured: without any, nobody would notice the first request.
+        least=max(scaling.min_replicas, 1),
+        most=scaling.max_replicas,
+        hourly_cost=None if scaling.max_hourly_cost is None else float(scaling.max_hourly_cost),
+    )
+    return Ladder(spec, estimate, variants, tuple(rungs), limits)
 
 
 def _rung(variant: Variant, believed: Believed, hourly_cost: float) -> Rung:

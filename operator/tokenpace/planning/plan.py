@@ -76,7 +76,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
         running={name: running.get(name, 0) for name in (*running, *(one.name for one in spec.variants))},
     )
     if is_new_moment:
-        basis = _with_cards_compared(_with_setbacks(basis))
+        basis = replace(basis, memory=_noting_trouble(basis))
     basis = replace(basis, ladder=basis.ladder.within({name: one.replicas for name, one in basis.shortages.items()}))
     goal = choose(basis)
     if goal is None:
@@ -87,19 +87,21 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     return (decided if before.asleep_since_seconds is None else _woken(spec, sight, decided)), memory
 
 
-def _with_setbacks(basis: Basis) -> Basis:
-    """Return the basis with what has failed by now. What takes over may fail while there is another to go back to."""
+def _noting_trouble(basis: Basis) -> Memory:
+    """Return the memory with what has failed by now, and which cards are wrong.
+
+    What takes over may fail while there is another to go back to.
+    """
     memory, sight = basis.memory, basis.sight
     blocked = {name for name, setback in memory.setbacks.items() if setback.blocks(sight.now)}
     takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
     found = setbacks(memory.setbacks, sight, basis.lead_seconds, None if takes_over else sight.incumbent)
-    short = shortages(memory.shortages, sight, basis.lead_seconds)
-    return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
-
-
-def _with_cards_compared(basis: Basis) -> Basis:
-    found = disagreeing(basis, basis.memory.disagreeing_cards)
-    return replace(basis, memory=replace(basis.memory, disagreeing_cards=found))
+    return replace(
+        memory,
+        setbacks=found,
+        shortages=shortages(memory.shortages, sight, basis.lead_seconds),
+        disagreeing_cards=disagreeing(basis, memory.disagreeing_cards),
+    )
 
 
 def _planned(basis: Basis, goal: Goal) -> tuple[Plan, Memory]:

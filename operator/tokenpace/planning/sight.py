@@ -22,6 +22,8 @@ class Sight:
     serving: tuple[Pod, ...]
     known: tuple[tuple[Pod, Reading], ...]
     """Pods that serve and are measured."""
+    readings: tuple[Reading, ...]
+    """What is measured, without whose it is."""
     unknown: tuple[Pod, ...]
     """Pods that serve and of which nothing is known."""
     pods_serving: Mapping[str, int]
@@ -49,11 +51,6 @@ class Sight:
         """Return how many pods of a variant serve."""
         return self.pods_serving.get(variant, 0)
 
-    @property
-    def readings(self) -> tuple[Reading, ...]:
-        """What is measured, without whose it is."""
-        return tuple(reading for _, reading in self.known)
-
 
 def look(observation: Observation, now: float) -> Sight:
     """Sort an observation by what is known."""
@@ -68,6 +65,7 @@ def look(observation: Observation, now: float) -> Sight:
         now=now,
         serving=serving,
         known=known,
+        readings=tuple([reading for _, reading in known]),
         unknown=tuple(pod for pod in blank if not is_new(pod, now)),
         pods_serving=Counter(pod.variant for pod in serving),
         incumbent=_incumbent([pod for pod in serving if pod.canary is not Canary.FAILED] or serving),

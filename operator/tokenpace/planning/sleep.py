@@ -26,17 +26,16 @@ def remember_sleep(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Mem
     spec wants it awake, or of what still serves it is not seen that nobody asks.
     """
     after_seconds = spec.scaling.sleeps_after_seconds
-    memory = replace(memory, idle=_idleness(memory, spec, sight))
-    asleep = memory.asleep_since_seconds is not None
-    tired = memory.idle is not None and after_seconds is not None and memory.idle.seconds >= after_seconds
-    if after_seconds is None or is_asked(sight) or not (asleep or tired):
-        return replace(memory, asleep_since_seconds=None)
-    if asleep:
+    idle, since_seconds = _idleness(memory, spec, sight), memory.asleep_since_seconds
+    tired = idle is not None and after_seconds is not None and idle.seconds >= after_seconds
+    if after_seconds is None or is_asked(sight) or not (since_seconds is not None or tired):
+        return replace(memory, idle=idle, asleep_since_seconds=None)
+    if since_seconds is not None:
         # What still serves was let go by a plan that nobody carried out: it goes only as long as it is seen to be idle.
-        seen = memory.idle is not None or not sight.serving
-        return memory if seen else replace(memory, asleep_since_seconds=None)
+        seen = idle is not None or not sight.serving
+        return replace(memory, idle=idle, asleep_since_seconds=since_seconds if seen else None)
     # What it has learned of speeds stays; where it was going, and what was wanted, is another day's.
-    return replace(memory, asleep_since_seconds=sight.now, goal=None, descent=None, history=())
+    return replace(memory, idle=idle, asleep_since_seconds=sight.now, goal=None, descent=None, history=())
 
 
 def awake_if_running(memory: Memory, sight: Sight) -> Memory:

@@ -49,13 +49,13 @@ class Work:
     def after(self, readings: Sequence[Reading], costs: Costs | None, seconds: float) -> "Work":
         """Return the sums after ``seconds`` in which pods did what their readings say."""
         kept, each = math.exp(-seconds / AVERAGING_SECONDS), seconds / len(readings)
+        streams = [decoding_streams(one, costs) for one in readings]
         return Work(
             seconds=self.seconds * kept + seconds,
             tokens=self.tokens * kept + each * sum(one.generated_tokens_per_second for one in readings),
             stream_seconds=self.stream_seconds * kept + each * sum(_stream_seconds(one, costs) for one in readings),
-            streams=self.streams * kept + each * sum(decoding_streams(one, costs) for one in readings),
-            square_streams=self.square_streams * kept
-            + each * sum(decoding_streams(one, costs) ** 2 for one in readings),
+            streams=self.streams * kept + each * sum(streams),
+            square_streams=self.square_streams * kept + each * sum(one**2 for one in streams),
             prompt_tokens=self.prompt_tokens * kept + each * sum(one.prompt_tokens_per_second for one in readings),
         )
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from tokenpace.api.custom_server import DeclaredMetrics
@@ -135,9 +136,11 @@ def read_blank(result: Iterable[Mapping[str, Any]], settings: PrometheusSettings
     return {(pod[settings.namespace_label], pod[settings.pod_label]): Idle(nothing) for pod in labels}
 
 
+_numbers_of = attrgetter(*(one.name for one in fields(Reading) if one.name != "unmeasured"))
+
+
 def _is_finite(reading: Reading) -> bool:
-    values = (getattr(reading, field.name) for field in fields(reading))
-    return all(math.isfinite(value) for value in values if isinstance(value, (int, float)))
+    return all(map(math.isfinite, filter(None, _numbers_of(reading))))
 
 
 def _works(reading: Reading) -> bool:
@@ -157,17 +160,15 @@ def _window(signals: Mapping[str, Mapping[Target, Mapping[float, float]]]) -> Wi
     A pod that two jobs scrape has two sets of them. One set is taken, the one with more scrapes, because adding
     them up would double the load, and two clocks in one series would look like restarts.
     """
-    targets: dict[Target, dict[float, dict[str, float]]] = {}
+    targets: dict[Target, dict[str, Mapping[float, float]]] = {}
     for name, by_target in signals.items():
         for target, values in by_target.items():
-            scrapes = targets.setdefault(target, {})
-            for at, value in values.items():
-                if at in scrapes:
-                    scrapes[at][name] = value
-                else:
-                    scrapes[at] = {name: value}
-    chosen = max(targets.values(), key=lambda scrapes: (len(scrapes), max(scrapes, default=0.0)), default={})
-    return Window(tuple(Scrape(at, chosen[at]) for at in sorted(chosen)))
+            targets.setdefault(target, {})[name] = values
+    sets = ((sorted(set().union(*columns.values())), columns) for columns in targets.values())
+    times, columns = max(sets, key=lambda one: (len(one[0]), one[0][-1:]), default=((), {}))
+    return Window(
+        tuple([Scrape(at, {name: column[at] for name, column in columns.items() if at in column}) for at in times])
+    )
 
 
 def _finite(values: Iterable[tuple[Any, Any]]) -> dict[float, float]:
