@@ -36,7 +36,7 @@ from tokenpace.planning.sleep import (
     slo_met_asleep,
 )
 from tokenpace.planning.speed_cards import disagreeing, speed_cards_accurate
-from tokenpace.planning.stock import shortages
+from tokenpace.planning.stock import places, shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
 from tokenpace.planning.unmeasured import filled_in
@@ -77,7 +77,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     )
     if is_new_moment:
         basis = _with_cards_compared(_with_setbacks(basis))
-    basis = replace(basis, ladder=basis.ladder.within({name: one.replicas for name, one in basis.shortages.items()}))
+    basis = replace(basis, ladder=basis.ladder.within(basis.most_that_start))
     goal = choose(basis)
     if goal is None:
         return _nothing_to_run(basis), basis.memory
@@ -94,7 +94,8 @@ def _with_setbacks(basis: Basis) -> Basis:
     takes_over = memory.goal in (None, sight.incumbent) and basis.is_mixed_with(sight.incumbent, but=blocked)
     found = setbacks(memory.setbacks, sight, basis.lead_seconds, None if takes_over else sight.incumbent)
     short = shortages(memory.shortages, sight, basis.lead_seconds)
-    return replace(basis, memory=replace(memory, setbacks=found, shortages=short))
+    held = places(memory.places, sight, basis.lead_seconds)
+    return replace(basis, memory=replace(memory, setbacks=found, shortages=short, places=held))
 
 
 def _with_cards_compared(basis: Basis) -> Basis:
@@ -149,7 +150,15 @@ def _road(basis: Basis, decision: Decision) -> Road:
     goal = {**others, name: decision.replicas}
     blocked = {one for one, setback in basis.memory.setbacks.items() if setback.blocks(basis.sight.now)}
     barred = frozenset((blocked | basis.stock.keys()) - {name})
-    road = road_of(basis.ladder, goal, name, decision.successors, running=basis.running, arriving=basis.need.lasting)
+    road = road_of(
+        basis.ladder,
+        goal,
+        name,
+        decision.successors,
+        running=basis.running,
+        arriving=basis.need.lasting,
+        places=basis.places,
+    )
     return paced(basis, replace(road, barred=barred), replace(basis.standing(name), leaving=0))
 
 
