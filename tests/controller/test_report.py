@@ -15,7 +15,7 @@ from tokenpace.controller.report import Facts, Refusal, build_status, refusals_o
 from tokenpace.planning.budget import Budget
 from tokenpace.planning.decision import Finding, Indicators, Plan, VariantSpeed, Verdict
 from tokenpace.planning.memory import Memory
-from tokenpace.planning.observation import Missing, Observation, Pod
+from tokenpace.planning.observation import Hindrance, Missing, Observation, Pod
 from tokenpace.planning.setbacks import Setback
 
 NOW = 1_795_000_000.0
@@ -45,7 +45,8 @@ def pod(
         ready_since_seconds=NOW - 30 if ready else None,
         terminating=terminating,
         sample=Missing(),
-        trouble=trouble,
+        hindrance=Hindrance.BLOCKED if trouble else Hindrance.NONE,
+        hindrance_message=trouble,
     )
 
 

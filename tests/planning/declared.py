@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tokenpace.api.spec import LLMDeploymentSpec
-from tokenpace.planning.observation import Idle, Live, Missing, Observation, Pod, Reading, Sample, Stale
+from tokenpace.planning.observation import Hindrance, Idle, Live, Missing, Observation, Pod, Reading, Sample, Stale
 
 HASH = "inputs-1"
 NOW = 1_000_000.0
@@ -73,6 +73,13 @@ def full_reading(**other: Any) -> Reading:
     return reading(generated=16.0, running=4.0, **{"waiting": 4.0, **other})
 
 
+def hindrance_of(trouble: str | None) -> Hindrance:
+    """Return what the cluster's words mean."""
+    if trouble is None:
+        return Hindrance.NONE
+    return Hindrance.UNSCHEDULABLE if trouble.startswith("Unschedulable") else Hindrance.BLOCKED
+
+
 def pod(
     name: str,
     sample: Sample | Reading | None = None,
@@ -95,7 +102,8 @@ def pod(
         ready_since_seconds=created + starts_for if ready else None,
         terminating=terminating,
         sample=Missing() if sample is None else sample,
-        trouble=trouble,
+        hindrance=hindrance_of(trouble),
+        hindrance_message=trouble,
     )
 
 

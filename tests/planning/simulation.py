@@ -13,7 +13,7 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.planning.decision import Plan
 from tokenpace.planning.memory import Memory
-from tokenpace.planning.observation import Canary, Live, Missing, Observation, Pod, Reading
+from tokenpace.planning.observation import Canary, Hindrance, Live, Missing, Observation, Pod, Reading
 from tokenpace.planning.plan import plan
 
 
@@ -148,7 +148,8 @@ class World:
             ready_since_seconds=pod.ready_at if ready else None,
             terminating=pod in self.draining,
             sample=sample,
-            trouble="Unschedulable" if pod.ready_at == math.inf else None,
+            hindrance=Hindrance.UNSCHEDULABLE if pod.ready_at == math.inf else Hindrance.NONE,
+            hindrance_message="Unschedulable" if pod.ready_at == math.inf else None,
             canary=pod.canary,
             canary_message="it generates nonsense" if pod.canary is Canary.FAILED else None,
         )

@@ -11,15 +11,16 @@ from tests.planning.test_plan_properties import ANY_SAMPLE
 
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.memory import Memory
-from tokenpace.planning.observation import Canary, Observation
+from tokenpace.planning.observation import Canary, Hindrance, Observation
 from tokenpace.planning.plan import plan
 
 VARIANTS = st.sampled_from(["q8", "q4", "old"])
 ANY_PODS = st.lists(
     st.builds(
-        lambda number, variant, sample, ready, terminating, canary, trouble: replace(
-            pod(f"pod-{number}", sample, variant=variant, ready=ready, terminating=terminating, trouble=trouble),
+        lambda number, variant, sample, ready, terminating, canary, hindrance: replace(
+            pod(f"pod-{number}", sample, variant=variant, ready=ready, terminating=terminating),
             canary=canary,
+            hindrance=hindrance,
         ),
         st.integers(0, 40),
         VARIANTS,
@@ -27,7 +28,7 @@ ANY_PODS = st.lists(
         st.booleans(),
         st.booleans(),
         st.sampled_from(Canary),
-        st.none() | st.just("Unschedulable"),
+        st.sampled_from(Hindrance),
     ),
     max_size=8,
 )

@@ -26,7 +26,7 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.estimate import FIRST_SIGHT_SECONDS
 from tokenpace.planning.learning import Learned
 from tokenpace.planning.memory import Memory
-from tokenpace.planning.observation import Observation, Pod, Reading, Sample
+from tokenpace.planning.observation import Hindrance, Observation, Pod, Reading, Sample
 from tokenpace.planning.plan import plan
 
 SLOS: list[dict[str, Any]] = [
@@ -104,7 +104,11 @@ def any_pods(draw: st.DrawFn, samples: st.SearchStrategy[Sample] = ANY_SAMPLE) -
             ready_since_seconds=draw(st.none() | ANY_NUMBER | st.just(NOW - 200)),
             terminating=draw(st.booleans()),
             sample=draw(samples),
-            trouble=draw(st.none() | st.just("Unschedulable")),
+            scheduled_at_seconds=draw(st.none() | ANY_NUMBER),
+            unready_since_seconds=draw(st.none() | ANY_NUMBER),
+            ends_by_seconds=draw(st.none() | ANY_NUMBER),
+            hindrance=draw(st.sampled_from(Hindrance)),
+            hindrance_message=draw(st.none() | st.just("Unschedulable")),
         )
         for number in range(draw(st.integers(0, 4)))
     )
@@ -130,7 +134,9 @@ def test_no_float_makes_it_raise_or_leave_the_bounds(
         decided, memory = plan(spec, one, memory, now)
         assert decided.fleet["q8"] <= spec.scaling.max_replicas
         assert decided.goal["q8"] >= spec.scaling.min_replicas or spec.scaling.max_hourly_cost is not None
-        assert sum(decided.fleet.values()) <= max(spec.scaling.max_replicas + 1, sum(one.replicas.values()))
+        assert sum(decided.fleet.values()) <= max(
+            spec.scaling.max_replicas + 1, sum(max(0, count) for count in one.replicas.values())
+        )
         assert all(math.isfinite(value) for value in decided.numbers.values())
         for learned in memory.learned.values():
             assert learned.costs is None or all(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.planning.declared import HASH, NOW, observation, pod, reading
 
-from tokenpace.planning.observation import Canary, Observation, Pod
+from tokenpace.planning.observation import Canary, Hindrance, Observation, Pod
 from tokenpace.planning.setbacks import FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, Setback, setbacks
 from tokenpace.planning.sight import look
 from tokenpace.planning.stock import Shortage, shortages
@@ -78,13 +78,14 @@ def test_pods_that_do_not_start_are_a_setback_after_three_lead_times_and_a_minut
 def test_a_pod_that_only_hangs_is_a_setback_too() -> None:
     found = after(Q8, pod("q4-1", variant="q4", created=NOW - 300, ready=False))
     assert found is not None
-    assert found.message == "q4-1: it did not serve within 300 s"
+    assert found.message == "q4-1: not ready for 300 s"
 
 
 def test_where_nothing_serves_a_slow_pod_is_waited_for_and_a_broken_one_is_not() -> None:
     slow = pod("q4-1", variant="q4", created=NOW - 300, ready=False)
     assert after(slow, established=None) is None
-    assert after(replace(slow, trouble="ErrImagePull: not found"), established=None) is not None
+    broken = replace(slow, hindrance=Hindrance.BLOCKED, hindrance_message="ErrImagePull: not found")
+    assert after(broken, established=None) is not None
 
 
 def test_what_serves_and_has_nothing_to_go_back_to_is_never_set_back() -> None:

@@ -1,6 +1,7 @@
 """Lead times, hysteresis, descent and imbalance."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from tests.planning.declared import HASH, NOW, pod
 from tokenpace.api.variant import Expected
 from tokenpace.planning.demand import Moment, Rate
 from tokenpace.planning.imbalance import IMBALANCE, IMBALANCE_SECONDS, PodRequests, imbalance
-from tokenpace.planning.leadtime import STARTS, USUAL_LEAD_SECONDS, Starts, is_overdue
+from tokenpace.planning.leadtime import STARTS, USUAL_LEAD_SECONDS, Starts, is_overdue, never_ends
+from tokenpace.planning.observation import Hindrance
 from tokenpace.planning.stability import DESCENT_SECONDS, demand_to_keep, descended, settled
 
 UNDECLARED = Expected()
@@ -149,3 +151,48 @@ def test_averages_lie_between_what_was_and_what_is(before: float, now: float, el
     low, high = sorted((before, now))
     assert low - 1e-6 <= average.by_minutes <= high + 1e-6
     assert low - 1e-6 <= average.by_window <= high + 1e-6
+
+
+# --- Faults
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "seconds"),
+    [
+        (Hindrance.NONE, 300.0),
+        (Hindrance.UNPREPARED, 100.0),
+        (Hindrance.BLOCKED, 100.0),
+        (Hindrance.UNSCHEDULABLE, 100.0),
+        (Hindrance.OVER_QUOTA, 60.0),
+        (Hindrance.REFUSED, 60.0),
+        (Hindrance.LOST, 60.0),
+    ],
+)
+def test_how_long_a_pod_is_waited_for_follows_from_its_lead_time_and_from_what_is_wrong(
+    hindrance: Hindrance, seconds: float
+) -> None:
+    waits = replace(pod("p", created=NOW, ready=False), hindrance=hindrance)
+    assert not is_overdue(waits, lead_seconds=100.0, now=NOW + seconds)
+    assert is_overdue(waits, lead_seconds=100.0, now=NOW + seconds + 1)
+
+
+def test_a_pod_that_was_ready_is_waited_for_since_it_is_not() -> None:
+    unready = replace(pod("p", created=NOW - 3600, ready=False), unready_since_seconds=NOW)
+    assert not is_overdue(unready, lead_seconds=40.0, now=NOW + 119)
+    assert is_overdue(unready, lead_seconds=40.0, now=NOW + 121)
+
+
+def test_a_pod_that_is_ready_again_has_not_started_anew() -> None:
+    starts = Starts(template_hash=HASH).seeing([pod("p", starts_for=9.0)]).seeing([pod("p", ready=False)])
+    assert starts.seeing([pod("p", starts_for=3000.0)]).seconds == (9.0,)
+
+
+def test_a_long_wait_for_a_node_is_no_part_of_a_start_but_for_a_quarter_of_an_hour() -> None:
+    waited = replace(pod("p", starts_for=7260.0), scheduled_at_seconds=NOW - 3600 + 7200)
+    assert Starts(template_hash=HASH).seeing([waited]).seconds == (960.0,)
+
+
+@pytest.mark.parametrize(("late", "gone"), [(59.0, False), (61.0, True)])
+def test_a_pod_that_outlives_its_end_by_a_minute_never_ends(late: float, gone: bool) -> None:
+    ending = replace(pod("p", terminating=True), ends_by_seconds=NOW)
+    assert never_ends(ending, NOW + late) is gone

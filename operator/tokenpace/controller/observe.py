@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tokenpace.api.speed_card import LLMSpeedCardSpec
 from tokenpace.cluster.kinds import Object
-from tokenpace.cluster.observed import observed_pod, template_hash_of, variant_of
+from tokenpace.cluster.observed import observed_pod, refused_replicas, template_hash_of, variant_of
 from tokenpace.cluster.scale_target import ScaleTargets
 from tokenpace.controller.mirrors import Holdings
 from tokenpace.planning.observation import Canary, Idle, Live, Observation, Pod, Sample, Wake
@@ -45,19 +45,21 @@ def observe(
     # A partial answer that knows some of these pods is an answer: those that it lacks are Missing.
     answered = any((namespace, pod["metadata"]["name"]) in answer.samples for pod in holdings.pods)
     problems = [problem for dialect, problem in answer.problems.items() if dialect in dialects and not answered]
+    pods = (
+        _vouched_for(
+            _with_canary(
+                observed_pod(pod, _with_slots(_sample(pod, answer), _slots(pod, hashes, slots))),
+                canaries.get(pod["metadata"]["uid"]),
+            ),
+            holdings.targets,
+        )
+        for pod in holdings.pods
+    )
+    refused = (one for deployment in holdings.deployments for one in refused_replicas(deployment, holdings.pods))
     return Observation(
         replicas=replicas,
         template_hashes=hashes,
-        pods=tuple(
-            _vouched_for(
-                _with_canary(
-                    observed_pod(pod, _with_slots(_sample(pod, answer), _slots(pod, hashes, slots))),
-                    canaries.get(pod["metadata"]["uid"]),
-                ),
-                holdings.targets,
-            )
-            for pod in holdings.pods
-        ),
+        pods=(*pods, *refused),
         metrics_problem="; ".join(dict.fromkeys(problems)) or None,
         tick_seconds=tick_seconds,
         speed_cards=speed_cards,

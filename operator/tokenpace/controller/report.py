@@ -222,7 +222,8 @@ def _runs(facts: Facts) -> bool:
 def _progressing(facts: Facts, ready: Mapping[str, int]) -> Finding:
     if facts.hands_off is not None:
         return Finding(Verdict.FALSE, facts.hands_off, _HANDS_OFF[facts.hands_off])
-    troubles = "; ".join(sorted({f"{pod.name}: {pod.trouble}" for pod in facts.observation.pods if pod.trouble}))
+    hindered = {f"{pod.name}: {pod.hindrance_message}" for pod in facts.observation.pods if not pod.hindrance.is_usual}
+    troubles = "; ".join(sorted(hindered))
     progress = facts.plan.progress
     if progress is not None:
         return replace(progress, message=f"{progress.message} {troubles}".strip()[:1000])

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.estimate import Estimate
 from tokenpace.planning.ladder import Ladder
-from tokenpace.planning.leadtime import is_overdue
+from tokenpace.planning.leadtime import is_overdue, never_ends
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.need import Need
 from tokenpace.planning.observation import Canary, Pod
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.stock import Shortage
 from tokenpace.planning.transition import Standing
+
+FEWEST_TO_SWAP = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,12 @@ class Basis:
     @property
     def stock(self) -> Mapping[str, int]:
         """By variant, the replicas that the cluster has room for, where some of them cannot start."""
-        stuck = Counter(pod.variant for pod in self.sight.observation.pods if pod.trouble and self.is_overdue(pod))
-        return {name: max(self.running.get(name, 0) - count, 0) for name, count in stuck.items()}
+        stuck = Counter(
+            pod.variant for pod in self.sight.observation.pods if pod.hindrance.recurs and self.is_overdue(pod)
+        )
+        return {
+            name: max(self.running.get(name, 0) - count, self.sight.serving_of(name)) for name, count in stuck.items()
+        }
 
     @property
     def shortages(self) -> Mapping[str, Shortage]:
@@ -53,6 +59,30 @@ class Basis:
             for name, shortage in self.memory.shortages.items()
             if shortage.setback.blocks(self.sight.now) and (name != self.sight.incumbent or self.is_mixed_with(name))
         }
+
+    @property
+    def places(self) -> int | None:
+        """The pods of all variants that the cluster has room for; None where nothing says that it has none for more.
+
+        In a single place nothing can be swapped: it would be without a replica that serves.
+        """
+        known = self.memory.places
+        if known is None or known.pods is None or known.pods < FEWEST_TO_SWAP or not known.last(self.sight.now):
+            return None
+        return known.pods
+
+    @property
+    def most_that_start(self) -> Mapping[str, int]:
+        """By variant, the replicas beyond which none is asked for now, because they would not start.
+
+        Of the only one that serves, and that shall, they are asked for all the same: it is they that find room again.
+        """
+        most = {name: shortage.replicas for name, shortage in self.shortages.items()}
+        if self.places is not None:
+            stays = self.sight.incumbent if self.memory.goal in (None, self.sight.incumbent) else None
+            bound = (name for name in self.running if name != stays or self.is_mixed_with(name))
+            most |= {name: min(most.get(name, self.places), self.places) for name in bound}
+        return most
 
     @property
     def lead_seconds(self) -> Mapping[str, float]:
@@ -103,10 +133,10 @@ class Basis:
         """Return where the fleet is on its way to one in which this variant serves."""
         sound = Counter(pod.variant for pod in self.sight.serving if pod.canary is not Canary.FAILED)
         there = Counter(pod.variant for pod in self.sight.observation.pods if not pod.terminating)
-        terminating = sum(pod.terminating for pod in self.sight.observation.pods)
+        ending = sum(pod.terminating and not never_ends(pod, self.sight.now) for pod in self.sight.observation.pods)
         return Standing(
             running=self.running,
             serving={one: sound[one] for one in self.running},
-            leaving=terminating + sum(max(0, count - self.running.get(one, 0)) for one, count in there.items()),
+            leaving=ending + sum(max(0, count - self.running.get(one, 0)) for one, count in there.items()),
             proven=self.is_proven(name),
         )

@@ -59,8 +59,8 @@ def decide(basis: Basis, name: str) -> Decision:
     likely = _likely(basis, name)
     needed, enough = _needed(basis, name, likely)
     overdue = tuple(pod for pod in sight.observation.pods if pod.variant == name and basis.is_overdue(pod))
-    # A pod that hangs is replaced. One that cannot start for a reason would only be joined by another.
-    hanging = sum(pod.trouble is None for pod in overdue)
+    # A pod that hangs, or whose node is gone, is replaced. Where one more would meet the same, it would only join it.
+    hanging = sum(not pod.hindrance.recurs for pod in overdue)
     unhelped = is_unbalanced(memory, sight.now) and needed > current and not basis.is_successor(name)
     up = current if unhelped else needed + hanging
     down = _kept(basis, name) + hanging

@@ -313,7 +313,7 @@ def _drained(
     left = backlog * shape.generated_tokens + (now.mean - capacity_of(variants, sight.pods_serving)) * lead
     for pod in pods:
         # A pod that starts serves for as much of the lead time as it is old. One in trouble never may.
-        if not pod.serving and pod.trouble is None:
-            seconds = min(max(sight.now - pod.created_at_seconds, 0.0), lead)
+        if not pod.serving and pod.hindrance.is_usual:
+            seconds = min(max(sight.now - pod.starting_since_seconds, 0.0), lead)
             left -= seconds * variants[pod.variant].tokens_per_second(sight.serving_of(pod.variant))
     return max(0.0, left) / drain_seconds(slo, max(sight.observation.tick_seconds, lead))

@@ -11,6 +11,7 @@ from tokenpace.planning.decision import Finding, Verdict
 from tokenpace.planning.estimate import is_extrapolated, required_capacity
 from tokenpace.planning.goal import Goal, triable
 from tokenpace.planning.imbalance import IMBALANCE, imbalance
+from tokenpace.planning.leadtime import plight
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.setbacks import until
 from tokenpace.planning.sight import Sight
@@ -99,19 +100,18 @@ def _bounded(basis: Basis, name: str) -> Finding:
 
 def scaling_limited(basis: Basis, goal: Goal, decision: Decision, road: Road) -> Finding:
     """Return what keeps the fleet from what is needed."""
-    now = basis.sight.now
-    troubled = sorted(
-        f"{pod.name}: {pod.trouble or f'not ready for {now - pod.created_at_seconds:.0f} s'}"
-        for pod in decision.overdue
-    )
+    troubled = sorted({plight(pod, basis.sight.now) for pod in decision.overdue})
     if troubled:
         return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, f"{'; '.join(troubled)}.")
     shortage = basis.shortages.get(goal.variant)
     if shortage is not None:
         message = (
-            f"There is room for {shortage.replicas} of {goal.variant} ({shortage.setback.message}); one more is tried "
-            f"after {until(shortage.setback)}."
+            f"No more than {shortage.replicas} of {goal.variant} can start now ({shortage.setback.message}); one more "
+            f"is tried after {until(shortage.setback)}."
         )
+        return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, message)
+    if basis.places is not None and not decision.enough:
+        message = f"The cluster has room for {basis.places} pods: for one more there was none lately."
         return Finding(Verdict.TRUE, ScalingLimitedReason.PODS_DO_NOT_START, message)
     contradiction = _contradiction(basis, decision, road)
     if contradiction is not None or not decision.enough:

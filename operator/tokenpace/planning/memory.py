@@ -23,7 +23,7 @@ from tokenpace.planning.plausible import SHORTEST_SECONDS
 from tokenpace.planning.setbacks import Setback
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.stability import Descent
-from tokenpace.planning.stock import Shortage
+from tokenpace.planning.stock import Places, Shortage
 from tokenpace.planning.streams import StreamShare
 
 LONGEST_PAUSE_TICKS = 6
@@ -79,6 +79,8 @@ class Memory:
     """By variant. Written down and read back, as are the last switch and the budget."""
     shortages: Mapping[str, Shortage] = field(default_factory=dict)
     """By variant."""
+    places: Places | None = None
+    """Those that the cluster has room for, where it has none for more."""
     switched_at_seconds: float | None = None
     """When the fleet was last sent from one variant to another."""
     disagreeing_cards: frozenset[str] = frozenset()

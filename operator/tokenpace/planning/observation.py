@@ -93,9 +93,49 @@ class Canary(StrEnum):
     FAILED = "Failed"
 
 
+class Hindrance(StrEnum):
+    """What keeps a pod from serving, a closed set: how long to wait, and whether another one would do better."""
+
+    NONE = "None"
+    """Nothing is known to be wrong: it starts, or it hangs."""
+    UNPREPARED = "Unprepared"
+    """Its volumes or its network are not there on its node: for a moment in every start, and for as long as another
+    node holds a claim."""
+    BLOCKED = "Blocked"
+    """Its containers cannot start: ImagePullBackOff, CrashLoopBackOff, OOMKilled ..."""
+    UNSCHEDULABLE = "Unschedulable"
+    """No node can take it."""
+    OVER_QUOTA = "OverQuota"
+    """The cluster makes no pod of this replica, because a quota is used up."""
+    REFUSED = "Refused"
+    """The cluster makes no pod of this replica, because a policy forbids it."""
+    LOST = "Lost"
+    """Nothing is heard of its node any more."""
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether every pod that starts shows it for a while."""
+        return self in (Hindrance.NONE, Hindrance.UNPREPARED)
+
+    @property
+    def recurs(self) -> bool:
+        """Whether one more replica would meet the same, where it lasts."""
+        return self not in (Hindrance.NONE, Hindrance.LOST)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether a node has room for it, as far as is known."""
+        return self in (Hindrance.NONE, Hindrance.UNPREPARED, Hindrance.BLOCKED)
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether the place of another pod is what it needs."""
+        return self in (Hindrance.UNSCHEDULABLE, Hindrance.OVER_QUOTA)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """One pod of one variant. Times are Unix seconds of the API server's clock."""
+    """One pod of one variant, or a replica that the cluster makes no pod of. Times are Unix seconds of its clock."""
 
     name: str
     variant: str
@@ -106,8 +146,15 @@ class Pod:
     """When it last became Ready; None while it is not."""
     terminating: bool
     sample: Sample
-    trouble: str | None = None
-    """Why it cannot start, in the cluster's words (Unschedulable, ImagePullBackOff ...), if it cannot."""
+    scheduled_at_seconds: float | None = None
+    """When it was given a node; None where that is not known, or it has none."""
+    unready_since_seconds: float | None = None
+    """Since when its node says that it is not Ready; None while it is, or no node has said anything."""
+    ends_by_seconds: float | None = None
+    """When the last of a pod that is told to end is killed; None while it is not told."""
+    hindrance: Hindrance = Hindrance.NONE
+    hindrance_message: str | None = None
+    """How it stands while it does not serve, in the cluster's words (Unschedulable, ImagePullBackOff ...)."""
     canary: Canary = Canary.UNTRIED
     canary_message: str | None = None
     """What a canary that has not passed has shown."""
@@ -119,6 +166,11 @@ class Pod:
             return False
         reading = self.sample.reading
         return reading.generated_tokens_per_second * reading.window_seconds > 2 * CANARY_TOKENS
+
+    @property
+    def starting_since_seconds(self) -> float:
+        """Since when it has been on its way to serve, on a node if it has one, and again where it had served before."""
+        return max(self.created_at_seconds, self.unready_since_seconds or self.created_at_seconds)
 
     @property
     def serving(self) -> bool:

@@ -36,7 +36,7 @@ from tokenpace.planning.sleep import (
     slo_met_asleep,
 )
 from tokenpace.planning.speed_cards import disagreeing, speed_cards_accurate
-from tokenpace.planning.stock import shortages
+from tokenpace.planning.stock import places, shortages
 from tokenpace.planning.switch import Switch, progress, switch_of
 from tokenpace.planning.transition import Road, next_fleet, road_of
 from tokenpace.planning.unmeasured import filled_in
@@ -77,7 +77,7 @@ def plan(spec: LLMDeploymentSpec, observation: Observation, memory: Memory, now:
     )
     if is_new_moment:
         basis = replace(basis, memory=_noting_trouble(basis))
-    basis = replace(basis, ladder=basis.ladder.within({name: one.replicas for name, one in basis.shortages.items()}))
+    basis = replace(basis, ladder=basis.ladder.within(basis.most_that_start))
     goal = choose(basis)
     if goal is None:
         return _nothing_to_run(basis), basis.memory
@@ -100,6 +100,7 @@ def _noting_trouble(basis: Basis) -> Memory:
         memory,
         setbacks=found,
         shortages=shortages(memory.shortages, sight, basis.lead_seconds),
+        places=places(memory.places, sight, basis.lead_seconds),
         disagreeing_cards=disagreeing(basis, memory.disagreeing_cards),
     )
 
@@ -151,7 +152,15 @@ def _road(basis: Basis, decision: Decision) -> Road:
     goal = {**others, name: decision.replicas}
     blocked = {one for one, setback in basis.memory.setbacks.items() if setback.blocks(basis.sight.now)}
     barred = frozenset((blocked | basis.stock.keys()) - {name})
-    road = road_of(basis.ladder, goal, name, decision.successors, running=basis.running, arriving=basis.need.lasting)
+    road = road_of(
+        basis.ladder,
+        goal,
+        name,
+        decision.successors,
+        running=basis.running,
+        arriving=basis.need.lasting,
+        places=basis.places,
+    )
     return paced(basis, replace(road, barred=barred), replace(basis.standing(name), leaving=0))
 
 

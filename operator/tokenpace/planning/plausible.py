@@ -48,12 +48,17 @@ def _is_time(seconds: float) -> bool:
 
 def _plausible_pod(pod: Pod) -> Pod:
     created, ready, sample = pod.created_at_seconds, pod.ready_since_seconds, _plausible_sample(pod.sample)
-    if sample is pod.sample and _is_time(created) and (ready is None or _is_time(ready)):
+    others = pod.scheduled_at_seconds, pod.unready_since_seconds, pod.ends_by_seconds
+    if sample is pod.sample and _is_time(created) and all(one is None or _is_time(one) for one in (ready, *others)):
         return pod
+    scheduled, unready, ends = (None if one is None else plausible_time(one) for one in others)
     return replace(
         pod,
         created_at_seconds=plausible_time(created) or 0.0,
         ready_since_seconds=None if ready is None else plausible_time(ready) or 0.0,
+        scheduled_at_seconds=scheduled,
+        unready_since_seconds=unready,
+        ends_by_seconds=ends,
         sample=sample,
     )
 

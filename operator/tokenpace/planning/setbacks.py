@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tokenpace.planning.leadtime import is_overdue
-from tokenpace.planning.observation import Canary, Pod
+from tokenpace.planning.leadtime import is_overdue, plight
+from tokenpace.planning.observation import Canary, Hindrance, Pod
 from tokenpace.planning.sight import Sight
 
 FIRST_BACK_OFF_SECONDS = 60.0
@@ -93,11 +93,12 @@ def _failure(pod: Pod, sight: Sight, lead_seconds: float, *, starts: bool) -> st
     """Return why a pod cannot take over; None while it still may.
 
     A pod that does not start says nothing of its variant where others of the same inputs serve, so that it
-    ``starts``. One that is only slow is waited for where nothing serves, for taking it away would begin its download
-    anew.
+    ``starts``; nor does one whose node is gone. One that is only slow is waited for where nothing serves, for taking
+    it away would begin its download anew.
     """
     if pod.canary is Canary.FAILED:
         return f"{pod.name}: {pod.canary_message or 'its canary failed'}"
-    if starts or not is_overdue(pod, lead_seconds, sight.now) or (pod.trouble is None and sight.incumbent is None):
+    forgiven = pod.hindrance is Hindrance.LOST or (pod.hindrance is Hindrance.NONE and sight.incumbent is None)
+    if starts or forgiven or not is_overdue(pod, lead_seconds, sight.now):
         return None
-    return f"{pod.name}: {pod.trouble or f'it did not serve within {sight.now - pod.created_at_seconds:.0f} s'}"
+    return plight(pod, sight.now)

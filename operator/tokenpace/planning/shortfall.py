@@ -50,6 +50,7 @@ def way_to(basis: Basis, choice: Choice, start: Mapping[str, int] | None = None)
         goal[choice.variant],
         running=standing.running,
         arriving=basis.need.lasting,
+        places=basis.places,
     )
     return stages(paced(basis, road, standing), standing, basis.lead_seconds)
 

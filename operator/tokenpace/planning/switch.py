@@ -71,8 +71,7 @@ def progress(basis: Basis, road: Road, under_way: Switch | None) -> Finding | No
 def is_set_back(setback: Setback) -> str:
     """Return that a variant could not take over, why, and when it is tried again."""
     times = "" if setback.failures == 1 else f" {setback.failures} times in a row"
-    cure = "; `scaling.maxSurge: 0` swaps in place" if "Unschedulable" in setback.message else ""
-    return f"could not take over{times} ({setback.message}{cure}) and is not tried again before {until(setback)}"
+    return f"could not take over{times} ({setback.message}) and is not tried again before {until(setback)}"
 
 
 def how_far(basis: Basis, under_way: Switch, road: Road) -> str:
@@ -95,7 +94,12 @@ def what_failed(basis: Basis, name: str) -> str:
 
 
 def missing_room(basis: Basis, road: Road) -> str | None:
-    """Return the bound that leaves a switch no room, and none can be made, because the last that serves stays."""
+    """Return the bound that leaves a switch no room, and none can be made, because the last that serves stays.
+
+    None where it is the cluster that has no room: no bound is to be raised.
+    """
+    if basis.places is not None:
+        return None
     new = road.variant
     has_room = road.room(basis.running, new) > 0 or basis.running[new] >= road.goal[new]
     if has_room or not road.outgoing(basis.running) or _can_make_room(basis, road):

@@ -88,9 +88,14 @@ def road_of(
     *,
     running: Mapping[str, int],
     arriving: float,
+    places: int | None,
 ) -> Road:
-    """Return the road to a fleet in which ``variant`` serves, from one of which ``running`` replicas are asked for."""
+    """Return the road to a fleet in which ``variant`` serves, from one of which ``running`` replicas are asked for.
+
+    ``places`` are the pods that the cluster has room for, where it is known to have none for more.
+    """
     scaling = ladder.spec.scaling
+    limit = max(scaling.max_replicas, goal[variant]) + scaling.max_surge
     mixed = [name for name, count in running.items() if count and name != variant and name in ladder.estimate.variants]
     slower = any(
         ladder.believed(variant).tokens_per_second(1) < ladder.believed(name).tokens_per_second(1) for name in mixed
@@ -99,7 +104,7 @@ def road_of(
         goal=goal,
         variant=variant,
         enough=enough,
-        limit=max(scaling.max_replicas, goal[variant]) + scaling.max_surge,
+        limit=limit if places is None else min(limit, max(places, goal[variant])),
         batch=max(1, scaling.max_surge),
         company=goal[variant] if slower else 0,
         barred=frozenset(),

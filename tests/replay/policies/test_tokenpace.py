@@ -118,7 +118,7 @@ def test_an_engine_that_does_not_tell_its_slots_has_those_that_it_was_launched_w
 
 def test_a_pod_that_finds_no_node_is_in_trouble() -> None:
     pending = pod((), ready_since_seconds=None, unschedulable=True)
-    assert planner()._observed(view(pending)).pods[0].trouble == "Unschedulable"
+    assert planner()._observed(view(pending)).pods[0].hindrance_message == "Unschedulable"
 
 
 def test_while_prometheus_is_silent_the_fleet_is_held() -> None:

@@ -18,7 +18,7 @@ from tokenpace.engines.window import Scrape as Seen
 from tokenpace.engines.window import Values, Window
 from tokenpace.planning.decision import Verdict
 from tokenpace.planning.memory import Memory
-from tokenpace.planning.observation import Canary, Idle, Live, Missing, Observation, Pod, Sample
+from tokenpace.planning.observation import Canary, Hindrance, Idle, Live, Missing, Observation, Pod, Sample
 from tokenpace.planning.plan import plan
 from tokenpace.prometheus.samples import sample_in
 from tokenpace.prometheus.settings import PrometheusSettings
@@ -96,7 +96,8 @@ class Tokenpace:
             ready_since_seconds=pod.ready_since_seconds,
             terminating=pod.terminating,
             sample=self._sample(pod, view.at_seconds),
-            trouble="Unschedulable" if pod.unschedulable else None,
+            hindrance=Hindrance.UNSCHEDULABLE if pod.unschedulable else Hindrance.NONE,
+            hindrance_message="Unschedulable" if pod.unschedulable else None,
             canary=Canary.PASSED if pod.name in self.passed else Canary.UNTRIED,
         )
 
