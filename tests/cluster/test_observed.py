@@ -231,6 +231,7 @@ def test_a_pod_that_lost_its_ready_but_not_its_containers_is_on_a_lost_node(pod:
 
 def test_a_pod_with_the_reason_of_older_clusters_is_on_a_lost_node_too(pod: Any) -> None:
     pod["status"]["reason"] = "NodeLost"
+    _conditions(pod, PodScheduled="True", ContainersReady="False", Ready="False")
     assert _seen(pod).hindrance is Hindrance.LOST
 
 

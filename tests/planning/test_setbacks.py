@@ -8,7 +8,7 @@ from tests.planning.declared import HASH, NOW, observation, pod, reading
 from tokenpace.planning.observation import Canary, Hindrance, Observation, Pod
 from tokenpace.planning.setbacks import FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, Setback, setbacks
 from tokenpace.planning.sight import look
-from tokenpace.planning.stock import Shortage, shortages
+from tokenpace.planning.stock import PLACES_SECONDS, Places, Shortage, places, shortages
 
 Q8 = pod("q8-1", reading(5.0))
 FAILED = replace(pod("q4-1", variant="q4"), canary=Canary.FAILED, canary_message="no tokens within 30 s")
@@ -113,3 +113,48 @@ def test_what_there_is_room_for_is_remembered_and_more_is_tried_ever_later() -> 
     assert short(first, NOW + 30) == first
     assert short(first, NOW + 60)["q4"].setback.until_seconds == NOW + 60 + 2 * FIRST_BACK_OFF_SECONDS
     assert short(first, NOW + 60, serving=2)["q4"].replicas == 2
+
+
+# --- Places
+
+
+def held(before: Places | None, *pods: Pod, at: float = NOW) -> Places | None:
+    return places(before, look(seen(*pods), at), LEADS)
+
+
+STUCK = pod("q4-1", variant="q4", created=NOW - 300, ready=False, trouble="Unschedulable: 0/3 nodes")
+THREE = tuple(pod(f"q8-{number}", reading(5.0)) for number in range(3))
+
+
+def test_a_variant_that_finds_no_room_beside_the_others_shows_how_many_places_there_are() -> None:
+    found = held(None, *THREE, STUCK)
+    assert found == Places(pods=3, until_seconds=NOW + PLACES_SECONDS)
+    assert held(found, *THREE, at=NOW + 60) == found
+
+
+def test_a_replica_more_of_what_serves_that_finds_no_room_shows_nothing_of_the_others() -> None:
+    assert held(None, *THREE, pod("q8-4", created=NOW - 300, ready=False, trouble="Unschedulable")) is None
+
+
+@pytest.mark.parametrize("trouble", ["ImagePullBackOff: x", "OOMKilled, exit code 137"])
+def test_what_is_no_lack_of_room_frees_no_place(trouble: str) -> None:
+    assert held(None, *THREE, pod("q4-1", variant="q4", created=NOW - 300, ready=False, trouble=trouble)) is None
+
+
+def test_a_pod_more_that_finds_room_ends_what_was_known_of_places() -> None:
+    assert held(Places(pods=2, until_seconds=NOW + 60), *THREE) is None
+
+
+def test_places_are_forgotten_after_their_time() -> None:
+    assert held(Places(pods=3, until_seconds=NOW), *THREE) is None
+
+
+def test_where_a_freed_place_does_not_help_no_other_is_freed_for_an_hour() -> None:
+    found = held(Places(pods=3, until_seconds=NOW + 60), *THREE[:2], STUCK)
+    assert found == Places(pods=None, until_seconds=NOW + LONGEST_BACK_OFF_SECONDS)
+    assert held(found, *THREE, STUCK, at=NOW + 1800) == found
+
+
+def test_a_pod_whose_node_is_gone_says_nothing_of_its_variant() -> None:
+    lost = replace(pod("q4-1", variant="q4", created=NOW - 300, ready=False), hindrance=Hindrance.LOST)
+    assert after(Q8, lost) is None

@@ -101,13 +101,14 @@ def observed_pod(pod: Object, sample: Sample) -> Pod:
     """Return a pod as the planner sees it."""
     metadata, status = pod["metadata"], pod.get("status", {})
     terminating = "deletionTimestamp" in metadata
-    plight = _plight(pod, terminating=terminating)
+    ready_since_seconds = _since_seconds(status, "Ready", "True")
+    plight = _plight(pod, terminating=terminating) if ready_since_seconds is None else _NOTHING
     return Pod(
         name=metadata["name"],
         variant=variant_of(pod),
         template_hash=template_hash_of(pod),
         created_at_seconds=_unix_seconds(metadata["creationTimestamp"]),
-        ready_since_seconds=_since_seconds(status, "Ready", "True"),
+        ready_since_seconds=ready_since_seconds,
         terminating=terminating,
         sample=sample,
         scheduled_at_seconds=_since_seconds(status, "PodScheduled", "True"),
@@ -196,7 +197,7 @@ def _ended(container: Object) -> Object | None:
 
 
 def _plight(pod: Object, *, terminating: bool) -> _Plight:
-    """Return what keeps a pod from serving, as far as its status tells."""
+    """Return what keeps a pod from being Ready, as far as its status tells."""
     status, spec = pod.get("status", {}), pod.get("spec", {})
     on_node = f"node {spec.get('nodeName', 'unknown')}"
     if _is_lost(status):
