@@ -3,11 +3,12 @@
 python -m benchmarks.replay_targets REPORT    # its report.json
 """
 
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.report.schema import PolicyResult, Report
@@ -28,6 +29,15 @@ def mean(values: Iterable[float | None]) -> float:
     return fmean(value for value in values if value is not None)
 
 
+def points(ours: Iterable[float | None], others: Iterable[float | None]) -> str:
+    """Return by how many points the first attain more, and two standard errors where there are several seeds."""
+    pairs = zip(ours, others, strict=True)
+    found = [100 * (one - other) for one, other in pairs if one is not None and other is not None]
+    if len(found) <= 1:
+        return f"{mean(found):+.1f}"
+    return f"{fmean(found):+.1f} ± {2 * stdev(found) / math.sqrt(len(found)):.1f}"
+
+
 def of(rows: Sequence[PolicyResult], name: str) -> list[PolicyResult]:
     """Return a policy's results as it is shipped."""
     return [one for one in rows if one.name == name and not one.tuned]
@@ -39,16 +49,18 @@ def in_time(rows: Iterable[PolicyResult]) -> float:
 
 
 def reported(rows: Rows) -> None:
-    """Print each scenario as reported: tokenpace, the two marks, and the best of the others."""
-    print("| scenario | tokenpace: in time, good slots, cost by the oracle's, changes/h | oracle | told | best other |")
-    print("|---|---|---|---|---|")
+    """Print what tokenpace did in each scenario as reported, beside the two marks and the best of the others."""
+    print(
+        "| scenario | in time | good slots | changes/h | cost by the oracle's | points beside it, told | best other |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for name, found in rows.items():
-        ours, oracle, told = of(found, OURS), of(found, MARKS[0]), of(found, MARKS[1])
-        cost, changes = mean(one.cost_over_oracle for one in ours), mean(one.changes_per_hour for one in ours)
-        slots = 100 * mean(one.good_slots for one in ours)
+        ours, oracle, told = (of(found, policy) for policy in (OURS, *MARKS))
+        shares = [[one.attainment for one in rows] for rows in (ours, oracle, told)]
         print(
-            f"| `{name}` | {in_time(ours):.1f} %, {slots:.0f} %, {cost:.2f}, {changes:.0f} "
-            f"| {in_time(oracle):.1f} % | {in_time(told):.1f} % | {best_other(found)} |"
+            f"| `{name}` | {in_time(ours):.1f} % | {100 * mean(one.good_slots for one in ours):.0f} % "
+            f"| {mean(one.changes_per_hour for one in ours):.0f} | {mean(one.cost_over_oracle for one in ours):.2f} "
+            f"| {points(shares[0], shares[1])}, {points(shares[0], shares[2])} | {best_other(found)} |"
         )
 
 
@@ -59,6 +71,8 @@ def best_other(found: Sequence[PolicyResult]) -> str:
     for one in found:
         if one.name not in (OURS, *MARKS):
             settings[one.name, one.setting].append(one)
+    if not settings:
+        return ""
     least, paid = in_time(ours) - EQUAL_POINTS, mean(one.cost_over_oracle for one in ours)
     (name, setting), rows = max(
         settings.items(),
