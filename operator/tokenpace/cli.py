@@ -163,6 +163,7 @@ def replay_traffic(
     processes: Annotated[int, typer.Option(min=1, help="Replays at the same time.")] = 1,
     sweep: Annotated[bool, typer.Option("--sweep", help="Try every setting of every policy first.")] = False,
     settings: Annotated[Path | None, typer.Option(help="A report.json with --sweep, to take settings from.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder with a run that was cut off.")] = False,
 ) -> None:
     """Replay recorded or drawn traffic: this planner beside the other autoscalers and an oracle. Needs no cluster."""
     try:
@@ -184,6 +185,7 @@ def replay_traffic(
             processes=processes,
             sweep=sweep,
             settings=settings,
+            resume=resume,
             out=out,
             console=Console(),
         )

@@ -61,9 +61,9 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
 
 
 def test_every_case_is_told_when_it_is_done() -> None:
-    done: list[None] = []
-    replay_all(CASES[:2], small_scenarios, processes=1, on_done=lambda: done.append(None))
-    assert len(done) == 2
+    done: list[Replayed] = []
+    found = replay_all(CASES[:2], small_scenarios, processes=1, on_done=done.append)
+    assert done == list(found.values())
 
 
 def test_curves_hold_a_value_for_each_minute_and_all_the_tokens() -> None:

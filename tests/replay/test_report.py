@@ -108,6 +108,15 @@ def test_a_users_own_trace_on_their_own_manifest_is_answered_in_sentences(tmp_pa
     assert "What tokenpace would have done" in (out / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["--trace", trace(tmp_path), "--fleet", manifest(tmp_path), "--policy", "tokenpace", "--out", tmp_path]
+    assert RUNNER.invoke(app, ["replay", *map(str, asked)]).exit_code == 0
+    whole = (tmp_path / "report.json").read_bytes()
+    monkeypatch.setattr("tokenpace.replay.comparison.replay", lambda *_: pytest.fail("it was replayed again"))
+    assert RUNNER.invoke(app, ["replay", *map(str, asked), "--resume"]).exit_code == 0
+    assert (tmp_path / "report.json").read_bytes() == whole
+
+
 def advised(*told: Told, oracle: Replayed | None = None) -> tuple[str, ...]:
     """Advice for a fleet of one replica of bf16."""
     fleet = replace(small_scenarios()[0].fleet, replicas={"bf16": 1})

@@ -1,6 +1,7 @@
 """`tokenpace replay`: reads what is to be replayed, replays it, and writes the report."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tokenpace.replay.archive import Archive, ArchiveError
 from tokenpace.replay.comparison import Case, Mark, Replayed, Source, Sweep, replay_all, swept, tuned
 from tokenpace.replay.fleet_file import FleetFileError, read_fleet
 from tokenpace.replay.policies.registry import POLICIES
@@ -30,6 +32,31 @@ class ReplayError(ValueError):
     """What was asked for cannot be replayed; the message names the option and the cure."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """How cases are replayed, and where they are kept."""
+
+    source: Source
+    processes: int
+    archive: Archive
+    console: Console
+
+    def replayed(self, cases: Collection[Case], what: str) -> dict[Case, Replayed]:
+        """Replay the cases that are not kept yet, behind a progress bar; return all of them."""
+        done = self.archive.replayed
+        missing = [case for case in cases if case not in done]
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(what, total=len(cases), completed=len(cases) - len(missing))
+
+            def keep(one: Replayed) -> None:
+                self.archive.keep(one)
+                progress.advance(task)
+
+            replay_all(missing, self.source, processes=self.processes, on_done=keep)
+        return {case: done[case] for case in cases}
+
+
 def replay(
     *,
     trace: Path | None,
@@ -40,6 +67,7 @@ def replay(
     processes: int,
     sweep: bool,
     settings: Path | None,
+    resume: bool,
     out: Path,
     console: Console,
 ) -> Report:
@@ -54,6 +82,7 @@ def replay(
         processes: that replay at the same time.
         sweep: whether to try every setting of every policy on the training part first.
         settings: a former `report.json`, whose tuned settings are reported beside the defaults.
+        resume: whether replays that the folder has already are not done again.
         out: folder of the report.
         console: for the progress and a table of the results.
 
@@ -70,14 +99,19 @@ def replay(
     policies = _chosen("--policy", policy, list(POLICIES))
     chosen_scenarios = [one for one in known if one.name in names]
     settled = _settings(settings)
-    out.mkdir(parents=True, exist_ok=True)  # What cannot be written to is better known before the work than after it.
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        archive = Archive.begin(out, (trace, fleet), resume=resume)
+    except ArchiveError as error:
+        raise ReplayError(str(error)) from error
+    work = _Work(source, processes, archive, console)
     found: Sweep = {}
     training = [one.name for one in chosen_scenarios if one.name not in HELD_OUT]
     training_seeds = TRAINING_SEEDS[: len(seeds)]
     if sweep:
-        found = _sweep(training, policies, training_seeds, source=source, processes=processes, console=console)
+        found = _sweep(training, policies, training_seeds, work)
         settled = _tuned(found[None])
-    replayed = _replayed(_reported(names, seeds, policies, settled), source, processes, console, "replaying")
+    replayed = work.replayed(_reported(names, seeds, policies, settled), "replaying")
     report = build(
         replayed,
         chosen_scenarios,
@@ -131,15 +165,7 @@ def _settings(path: Path | None) -> dict[str, float]:
     return {one.name: one.tuned for one in former.policies if one.tuned is not None and one.name in POLICIES}
 
 
-def _sweep(
-    names: Sequence[str],
-    policies: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    source: Source,
-    processes: int,
-    console: Console,
-) -> Sweep:
+def _sweep(names: Sequence[str], policies: Sequence[str], seeds: Sequence[int], work: _Work) -> Sweep:
     if not names:
         raise ReplayError(f"--scenario: {', '.join(HELD_OUT)}: nothing is tuned on it: name another too with --sweep")
     if ORACLE not in policies or OURS not in policies:
@@ -151,7 +177,7 @@ def _sweep(
         for policy in policies
         for setting in dict.fromkeys((POLICIES[policy].default, *POLICIES[policy].sweep))
     ]
-    return swept(list(_replayed(cases, source, processes, console, "sweeping").values()), ORACLE)
+    return swept(list(work.replayed(cases, "sweeping").values()), ORACLE)
 
 
 def _tuned(found: Mapping[str, Sequence[Mark]]) -> dict[str, float]:
@@ -173,15 +199,6 @@ def _reported(
         for chosen in policies
         for setting in dict.fromkeys((POLICIES[chosen].default, settled.get(chosen, POLICIES[chosen].default)))
     ]
-
-
-def _replayed(
-    cases: Collection[Case], source: Source, processes: int, console: Console, what: str
-) -> dict[Case, Replayed]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=len(cases))
-        return replay_all(cases, source, processes=processes, on_done=lambda: progress.advance(task))
 
 
 def _advice(scenario: Scenario, replayed: Mapping[Case, Replayed], seed: int) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def replay(scenario: Scenario, case: Case) -> Replayed:
 
 
 def replay_all(
-    cases: Collection[Case], source: Source, *, processes: int, on_done: Callable[[], None] = lambda: None
+    cases: Collection[Case], source: Source, *, processes: int, on_done: Callable[[Replayed], None] = lambda _: None
 ) -> dict[Case, Replayed]:
     """Replay cases and return what came of each, in their order.
 
@@ -77,21 +77,21 @@ def replay_all(
         cases: what to replay.
         source: makes the scenarios that they name.
         processes: how many replay at the same time; with one, nothing leaves this process.
-        on_done: called after each case.
+        on_done: told what came of each case, as soon as that is known.
     """
     found: dict[Case, Replayed] = {}
     if processes <= 1:
         scenarios = {one.name: one for one in source()}
         for case in cases:
             found[case] = replay(scenarios[case.scenario], case)
-            on_done()
+            on_done(found[case])
         return found
     # Spawned, because a fork copies whatever threads the caller has in whatever state.
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (source,)) as pool:
         for future in as_completed([pool.submit(_replay_named, case) for case in cases]):
             replayed = future.result()
             found[replayed.case] = replayed
-            on_done()
+            on_done(replayed)
     return {case: found[case] for case in cases}
 
 

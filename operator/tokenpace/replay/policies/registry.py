@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from tokenpace.replay.policies import (
     aibrix,
@@ -15,7 +16,18 @@ from tokenpace.replay.policies import (
     wva,
     wva_throughput,
 )
+from tokenpace.replay.policies.one_workload import of_one_workload
 from tokenpace.replay.policies.policy import PolicyKind
+
+ONE_WORKLOAD: Final = (
+    *hpa.KINDS,
+    *keda.KINDS,
+    *knative.KINDS,
+    *aibrix.KINDS,
+    *ray_serve.KINDS,
+    *dynamo.KINDS,
+)
+"""Those that are in charge of one workload. The others may hold several variants."""
 
 POLICIES: Mapping[str, PolicyKind] = MappingProxyType(
     {
@@ -23,12 +35,7 @@ POLICIES: Mapping[str, PolicyKind] = MappingProxyType(
         for kind in (
             *tokenpace.KINDS,
             *oracle.KINDS,
-            *hpa.KINDS,
-            *keda.KINDS,
-            *knative.KINDS,
-            *aibrix.KINDS,
-            *ray_serve.KINDS,
-            *dynamo.KINDS,
+            *map(of_one_workload, ONE_WORKLOAD),
             *wva.KINDS,
             *wva_throughput.KINDS,
         )
