@@ -4,7 +4,7 @@
     python -u -m benchmarks.beside_guidellm http://127.0.0.1:8000 /tmp/guidellm/bin/guidellm --rate 0.5
 
 Run from the repository's root. Both send requests of the same lengths at the same even distances: with arrivals drawn
-by each, the two would measure different traffic. By turns, and each first as often as second, so that a machine that
+by each, the two would measure different traffic. By turns, beginning with the other each time, so that a machine that
 gets slower is in both. The noise is what guidellm's own runs differ by.
 """
 
