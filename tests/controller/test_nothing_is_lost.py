@@ -70,18 +70,25 @@ class SimulatedCluster(FakeMirrors):
         """How many ticks old the Deployments are that operators see."""
         self.pictures: list[tuple[dict[str, Any], ...]] = []
 
+    @property
+    def time(self) -> str:
+        return datetime.fromtimestamp(self.now, UTC).isoformat()
+
     def advance(self) -> None:
         """Let a tick's time pass: pods come, serve and go."""
-        self.now += TICK_SECONDS
-        for (kind, _, name), deployment in list(self.fake.objects.items()):
-            if kind == DEPLOYMENTS:
-                self._replace(name, deployment)
+        self._pass_tick()
         for pod in self.pods.values():
             age = self.now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).timestamp()
             if not is_ready(pod) and age >= START_SECONDS:
                 pod["status"]["conditions"] = [self._condition(variant_of(pod) not in self.no_stock)]
         held = [copy.deepcopy(body) for key, body in self.fake.objects.items() if key[0] == DEPLOYMENTS]
         self.pictures = [*self.pictures[-2:], tuple(held)]
+
+    def _pass_tick(self) -> None:
+        self.now += TICK_SECONDS
+        for (kind, _, name), deployment in list(self.fake.objects.items()):
+            if kind == DEPLOYMENTS:
+                self._replace(name, deployment)
 
     def _replace(self, name: str, deployment: dict[str, Any]) -> None:
         """Make and remove pods as a ReplicaSet does: those that do not serve go first, then the youngest."""
@@ -90,22 +97,24 @@ class SimulatedCluster(FakeMirrors):
         for surplus in own[deployment["spec"]["replicas"] :]:
             del self.pods[surplus]
         for _ in range(deployment["spec"]["replicas"] - len(own)):
-            self.made[name] += 1
-            pod = f"{name}-{self.made[name]}"
-            metadata = {
-                **copy.deepcopy(deployment["spec"]["template"]["metadata"]),
-                "name": pod,
-                "namespace": "shop",
-                "uid": f"uid-of-{pod}",
-                "creationTimestamp": datetime.fromtimestamp(self.now, UTC).isoformat(),
-            }
-            status = {"phase": "Running", "podIP": pod, "conditions": [], "containerStatuses": []}
-            self.pods[pod] = {"metadata": metadata, "status": status}
+            self._make(name, deployment)
+
+    def _make(self, name: str, deployment: dict[str, Any]) -> None:
+        self.made[name] += 1
+        pod = f"{name}-{self.made[name]}"
+        metadata = {
+            **copy.deepcopy(deployment["spec"]["template"]["metadata"]),
+            "name": pod,
+            "namespace": "shop",
+            "uid": f"uid-of-{pod}",
+            "creationTimestamp": self.time,
+        }
+        status = {"phase": "Running", "podIP": pod, "conditions": [], "containerStatuses": []}
+        self.pods[pod] = {"metadata": metadata, "spec": {}, "status": status}
 
     def _condition(self, stocked: bool) -> dict[str, Any]:
         if stocked:
-            since = datetime.fromtimestamp(self.now, UTC).isoformat()
-            return {"type": "Ready", "status": "True", "lastTransitionTime": since}
+            return {"type": "Ready", "status": "True", "lastTransitionTime": self.time}
         return {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
 
     def holdings(self, resource: Mapping[str, Any]) -> Holdings:

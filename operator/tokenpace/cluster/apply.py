@@ -19,11 +19,11 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
-from tokenpace.api.names import VARIANT_LABEL
 from tokenpace.cluster.client import ApiClient, ApiError
 from tokenpace.cluster.comparison import covers
 from tokenpace.cluster.kinds import Kind, Object, kind_of
 from tokenpace.cluster.mirror import controller_of, controller_uid
+from tokenpace.cluster.observed import variant_of
 
 
 class Target(NamedTuple):
@@ -214,21 +214,15 @@ def _retire(live: Object, fleet: Mapping[str, int]) -> Iterator[Action]:
     replicas = live["spec"].get("replicas", 0)
     yield from _resize(live, replicas, fleet)
     empty = replicas == 0 and not live.get("status", {}).get("replicas")
-    if empty and fleet.get(_variant_of(live)) == 0:
+    if empty and fleet.get(variant_of(live)) == 0:
         yield Delete(target_of(live), metadata["uid"], metadata["resourceVersion"])
 
 
 def _resize(body: Object, replicas: int, fleet: Mapping[str, int]) -> Iterator[Action]:
-    wanted = fleet.get(_variant_of(body), replicas)
+    wanted = fleet.get(variant_of(body), replicas)  # no fleet names the empty one, which Services and budgets are of
     owner_uid = controller_uid(body)
     if wanted != replicas and owner_uid is not None:
         yield Scale(target_of(body), owner_uid, replicas, wanted)
-
-
-def _variant_of(body: Object) -> str:
-    """Return the variant of a workload; Services and budgets have none, and no fleet names the empty one."""
-    variant: str = body["metadata"]["labels"].get(VARIANT_LABEL, "")
-    return variant
 
 
 async def execute(actions: Iterable[Action], client: ApiClient, lease: WritePermission) -> tuple[Outcome, ...]:

@@ -1,6 +1,6 @@
 """What the mirrors hold, in the planner's words. Pure: plain objects in, values out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -85,15 +85,15 @@ def has_ended(pod: Object) -> bool:
     return pod["status"].get("phase") in _ENDED
 
 
-def variant_of(pod: Object) -> str:
-    """Return the variant that a pod is of; none is the empty one."""
-    variant: str = pod["metadata"].get("labels", {}).get(VARIANT_LABEL, "")
+def variant_of(stored: Mapping[str, Any]) -> str:
+    """Return the variant that a pod or another object is of; none is the empty one."""
+    variant: str = stored["metadata"].get("labels", {}).get(VARIANT_LABEL, "")
     return variant
 
 
-def template_hash_of(pod: Object) -> str:
-    """Return the hash of the user's inputs that a pod was rendered from; of one that is not ours the empty one."""
-    template_hash: str = pod["metadata"].get("annotations", {}).get(INPUTS_HASH_ANNOTATION, "")
+def template_hash_of(stored: Mapping[str, Any]) -> str:
+    """Return the hash of the user's inputs that it was rendered from; of what is not ours the empty one."""
+    template_hash: str = stored["metadata"].get("annotations", {}).get(INPUTS_HASH_ANNOTATION, "")
     return template_hash
 
 
@@ -129,13 +129,12 @@ def refused_replicas(deployment: Object, pods: Collection[Object]) -> tuple[Pod,
     replicas: int = deployment["spec"].get("replicas", 0)
     if not replicas or (failure.get("status"), failure.get("reason")) != ("True", "FailedCreate"):
         return ()
-    variant: str = metadata.get("labels", {}).get(VARIANT_LABEL, "")
-    own = (one["metadata"] for one in pods if one["metadata"].get("labels", {}).get(VARIANT_LABEL) == variant)
-    there = sum("deletionTimestamp" not in one for one in own)
+    variant = variant_of(deployment)
+    there = sum(variant_of(pod) == variant and "deletionTimestamp" not in pod["metadata"] for pod in pods)
     refused = Pod(
         name=metadata["name"],
         variant=variant,
-        template_hash=metadata.get("annotations", {}).get(INPUTS_HASH_ANNOTATION, ""),
+        template_hash=template_hash_of(deployment),
         created_at_seconds=_unix_seconds(failure["lastTransitionTime"]),
         ready_since_seconds=None,
         terminating=False,

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import structlog
 
-from tokenpace.api.names import VARIANT_LABEL
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import Variant
+from tokenpace.cluster.observed import variant_of
 from tokenpace.engines.registry import adapter_of
 from tokenpace.probing.canary import try_generation
 from tokenpace.probing.outcome import Failed, Outcome, Passed, Unknown
@@ -114,7 +114,7 @@ def questions(
         pod["metadata"]["uid"]: question
         for pod in pods
         if pod["metadata"]["name"] in wanted
-        and (variant := variants.get(pod["metadata"]["labels"].get(VARIANT_LABEL, ""))) is not None
+        and (variant := variants.get(variant_of(pod))) is not None
         and (question := _question(spec, variant, pod["status"].get("podIP"))) is not None
     }
 

@@ -9,7 +9,6 @@ import copy
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from tests.conftest import FakeApiServer
@@ -80,16 +79,9 @@ class FaultyCluster(SimulatedCluster):
         """Pods on a node that is not heard of."""
 
     def advance(self) -> None:
-        self.now += TICK_SECONDS
-        for (kind, _, name), deployment in list(self.fake.objects.items()):
-            if kind == DEPLOYMENTS:
-                self._replace(name, deployment)
+        self._pass_tick()
         for name, pod in self.pods.items():
             pod["status"] = self._status(name, pod) | {"podIP": name}
-
-    @property
-    def time(self) -> str:
-        return datetime.fromtimestamp(self.now, UTC).isoformat()
 
     def lose_the_node_of(self, name: str) -> None:
         """Take Ready back, as the node controller does; the kubelet's word on the containers stays."""
@@ -135,18 +127,6 @@ class FaultyCluster(SimulatedCluster):
         fresh = condition("ReplicaFailure", holds=True, at=self.time, reason="FailedCreate", message=message)
         return before[0] if before else fresh
 
-    def _make(self, name: str, deployment: dict[str, Any]) -> None:
-        self.made[name] += 1
-        pod = f"{name}-{self.made[name]}"
-        metadata = {
-            **copy.deepcopy(deployment["spec"]["template"]["metadata"]),
-            "name": pod,
-            "namespace": "shop",
-            "uid": f"uid-of-{pod}",
-            "creationTimestamp": self.time,
-        }
-        self.pods[pod] = {"metadata": metadata, "spec": {}, "status": {"conditions": []}}
-
     def _status(self, name: str, pod: dict[str, Any]) -> Status:
         created = pod["metadata"]["creationTimestamp"]
         known: Status = pod["status"]
@@ -170,12 +150,11 @@ class FaultyCluster(SimulatedCluster):
     async def sample(self, _: object) -> MetricsAnswer:
         """Answer as Prometheus: clients spread evenly over the pods that serve; a faster one works on fewer at once."""
         ready = [name for name, pod in self.pods.items() if is_ready(pod)]
-        if self.kept_by is not None:
-            samples = {
-                ("shop", name): self._sample(self.tokens_per_second * (name == self.kept_by), name) for name in ready
-            }
-            return MetricsAnswer(samples=samples, problems={})
-        samples = {("shop", name): self._sample(self.tokens_per_second / len(ready), name) for name in ready}
+        asked = {
+            name: self.tokens_per_second * (1 / len(ready) if self.kept_by is None else name == self.kept_by)
+            for name in ready
+        }
+        samples = {("shop", name): self._sample(each, name) for name, each in asked.items()}
         return MetricsAnswer(samples=samples, problems={})
 
     def _sample(self, asked: float, name: str) -> Live:
