@@ -3,12 +3,13 @@
 import json
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from e2e.images import built_image
-from e2e.kubectl import RESTRICTED_CONTAINER, RESTRICTED_POD, TOOLS, Kubectl, Manifest
+from e2e.kubectl import RESTRICTED_CONTAINER, RESTRICTED_POD, TOOLS, Kubectl, KubectlError, Manifest
 from e2e.waiting import until
 from tokenpace.planning.balance import Shape
 
@@ -20,6 +21,7 @@ serves about one of these in a second, and how surely a rate is known goes with 
 REPORT_SECONDS = 2.0
 _DRAIN_SECONDS = 60
 """SIGTERM ends the arrivals; the streams in flight may end in peace for so long."""
+_END_ARRIVALS = ("python3", "-c", "import os, signal; os.kill(1, signal.SIGTERM)")
 
 
 class Load:
@@ -45,11 +47,18 @@ class Load:
         return moment(first) - timedelta(seconds=first["seconds"])
 
     def stop(self) -> datetime:
-        """End the arrivals and let the streams in flight end; return when the arrivals ended."""
+        """End the arrivals and let the streams in flight end; return when the arrivals ended.
+
+        The pod goes only after its last word was read: while a container is removed, the kubelet writes an error of its
+        own into the log that it hands on, and may leave out the end.
+        """
         ended_at = datetime.now(UTC)
-        self._kubectl("delete", "pod", self.name, "--ignore-not-found", f"--grace-period={_DRAIN_SECONDS}")
         if self._reader.ident is not None:
-            self._reader.join(timeout=10)
+            with suppress(KubectlError):  # The profile may be over already. If that is not why, no summary comes.
+                self._kubectl("exec", self.name, "--", *_END_ARRIVALS)
+            self.wait(_DRAIN_SECONDS)
+            self._reader.join()
+        self._kubectl("delete", "pod", self.name, "--ignore-not-found", "--now")
         return ended_at
 
     def wait(self, seconds: float) -> Line:
@@ -59,7 +68,8 @@ class Load:
     @property
     def summary(self) -> Line | None:
         """The generator's last word, over the whole run; None while it goes on."""
-        return next((line for line in self.lines if line["kind"] == "summary"), None)
+        last = self.lines[-1:]
+        return last[0] if last and last[0]["kind"] == "summary" else None
 
     def intervals(self) -> Sequence[Line]:
         """Return what clients saw, interval by interval."""
@@ -81,6 +91,8 @@ class Load:
             for text in logs.stdout or ():
                 record.write(text)
                 self.lines.append(json.loads(text))
+                if self.summary is not None:
+                    return
 
 
 def moment(line: Line) -> datetime:
