@@ -81,6 +81,10 @@ def replica_history(resource: LLMDeployment) -> Iterator[ReplicaHistory]:
                 workloads = {**workloads, name: (wanted, ready)}
                 history.changes.append(Replicas(datetime.now(UTC), workloads))
 
-        reader = threading.Thread(target=read, name="replica history", daemon=True)
+        reader = threading.Thread(target=read, name="replica history")
         reader.start()
-        yield history
+        try:
+            yield history
+        finally:
+            running.terminate()
+            reader.join()  # It must have met the end before the pipe is closed under it.
