@@ -3,7 +3,8 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,12 +76,23 @@ class Kubectl:
         return found
 
     @contextmanager
-    def follow(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Run a command that goes on (a watch, a log) for as long as the context lasts."""
+    def follow(self, *arguments: str, on_line: Callable[[str], None]) -> Iterator[None]:
+        """Run a command that goes on (a watch, a log), and hand on its lines, for as long as the context lasts.
+
+        They are handed on in a thread of their own, which has ended when the context has.
+        """
         with subprocess.Popen(
             self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT
         ) as running:
+
+            def read() -> None:
+                for line in running.stdout or ():
+                    on_line(line)
+
+            reader = threading.Thread(target=read, name=f"kubectl {' '.join(arguments)}", daemon=True)
+            reader.start()
             try:
-                yield running
+                yield
             finally:
                 running.terminate()
+                reader.join()  # It must have met the end before the pipe is closed under it.

@@ -1,9 +1,8 @@
 """Load from a pod inside the cluster: started, followed line by line, stopped."""
 
 import json
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,13 +31,22 @@ class Load:
         self.lines: list[Line] = []
         self._kubectl = kubectl
         self._record_to = record_to
-        self._reader = threading.Thread(target=self._read, name=f"log of {name}", daemon=True)
+        self._following = ExitStack()
+        """The log that is read, until there is nothing left to hear."""
 
     def begin(self) -> None:
         """Wait until the generator has said its first word, so that load is on when the caller goes on."""
         until(self._phase, lambda phase: phase not in {"", "Pending"}, what=f"{self.name} runs", seconds=60)
-        self._reader.start()
-        until(self.intervals, bool, what=f"{self.name} reports", seconds=30, every_seconds=0.2)
+        with ExitStack() as following:
+            record = following.enter_context(self._record_to.open("w", encoding="utf-8"))
+
+            def hear(text: str) -> None:
+                record.write(text)
+                self.lines.append(json.loads(text))
+
+            following.enter_context(self._kubectl.follow("logs", "--follow", f"pod/{self.name}", on_line=hear))
+            until(self.intervals, bool, what=f"{self.name} reports", seconds=30, every_seconds=0.2)
+            self._following = following.pop_all()
 
     @property
     def begun_at(self) -> datetime:
@@ -53,17 +61,16 @@ class Load:
         own into the log that it hands on, and may leave out the end.
         """
         ended_at = datetime.now(UTC)
-        if self._reader.ident is not None:
-            with suppress(KubectlError):  # The profile may be over already. If that is not why, no summary comes.
-                self._kubectl("exec", self.name, "--", *_END_ARRIVALS)
-            self.wait(_DRAIN_SECONDS)
-            self._reader.join()
+        with suppress(KubectlError):  # The profile may be over already. If that is not why, no summary comes.
+            self._kubectl("exec", self.name, "--", *_END_ARRIVALS)
+        self.wait(_DRAIN_SECONDS)
         self._kubectl("delete", "pod", self.name, "--ignore-not-found", "--now")
         return ended_at
 
     def wait(self, seconds: float) -> Line:
         """Wait until the profile is over and return the summary."""
-        return until(lambda: self.summary, bool, what=f"{self.name} has ended", seconds=seconds) or {}
+        with self._following:
+            return until(lambda: self.summary, bool, what=f"{self.name} has ended", seconds=seconds) or {}
 
     @property
     def summary(self) -> Line | None:
@@ -82,17 +89,6 @@ class Load:
     def _phase(self) -> str:
         found = self._kubectl.get("pod", self.name) or {}
         return str(found.get("status", {}).get("phase", ""))
-
-    def _read(self) -> None:
-        with (
-            self._kubectl.follow("logs", "--follow", f"pod/{self.name}") as logs,
-            self._record_to.open("w", encoding="utf-8") as record,
-        ):
-            for text in logs.stdout or ():
-                record.write(text)
-                self.lines.append(json.loads(text))
-                if self.summary is not None:
-                    return
 
 
 def moment(line: Line) -> datetime:

@@ -1,6 +1,5 @@
 """Every change of a fleet's replicas, as the API server told it: a watch misses none between two looks."""
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,20 +70,12 @@ def replica_history(resource: LLMDeployment) -> Iterator[ReplicaHistory]:
     """Watch for as long as the context lasts."""
     history = ReplicaHistory()
     watch = ("get", "deployments", f"--selector={resource.selector}", "--watch", "--no-headers", f"--output={_COLUMNS}")
-    with resource.kubectl.follow(*watch) as running:
 
-        def read() -> None:
-            workloads: dict[str, tuple[int, int]] = {}
-            for line in running.stdout or ():
-                name, *numbers = line.split()
-                wanted, ready = (int(number) if number.isdigit() else 0 for number in numbers)
-                workloads = {**workloads, name: (wanted, ready)}
-                history.changes.append(Replicas(datetime.now(UTC), workloads))
+    def note(line: str) -> None:
+        name, *numbers = line.split()
+        wanted, ready = (int(number) if number.isdigit() else 0 for number in numbers)
+        before = history.changes[-1].by_workload if history.changes else {}
+        history.changes.append(Replicas(datetime.now(UTC), {**before, name: (wanted, ready)}))
 
-        reader = threading.Thread(target=read, name="replica history")
-        reader.start()
-        try:
-            yield history
-        finally:
-            running.terminate()
-            reader.join()  # It must have met the end before the pipe is closed under it.
+    with resource.kubectl.follow(*watch, on_line=note):
+        yield history

@@ -50,16 +50,14 @@ def at_first_write(resource: LLMDeployment, act: Callable[[], None]) -> Iterator
     """Act once, the moment that a watch sees the first object of a resource."""
     not_yet = threading.Lock()
 
-    def watch(lines: Iterator[str]) -> None:
-        if next(lines, None) and not_yet.acquire(blocking=False):
+    def seen(_: str) -> None:
+        if not_yet.acquire(blocking=False):
             act()
 
     with ExitStack() as watches:
         for kind in KINDS:
             command = ("get", kind, f"--selector={resource.selector}", "--watch", "--output=name")
-            running = watches.enter_context(resource.kubectl.follow(*command))
-            assert running.stdout is not None
-            threading.Thread(target=watch, args=(running.stdout,), daemon=True).start()
+            watches.enter_context(resource.kubectl.follow(*command, on_line=seen))
         yield
 
 
