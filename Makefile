@@ -67,8 +67,9 @@ CARDS := .tools/e2e/cards
 
 soak: .venv/.synced tools cluster images ## Long runs: new examples, predicted beside measured, many switches, a simulated day
 	HYPOTHESIS_PROFILE=explore $(RUN) pytest -n 2 -m "$(LEVELS)"
-	$(RUN) python -m e2e.capacity q8
-	$(RUN) python -m e2e.capacity q4
+	$(RUN) pytest e2e/test_demand.py --serving tgi
+	for variant in q8 q4; do for serving in llama-cpp tgi; do \
+		$(RUN) python -m e2e.capacity $$variant --serving $$serving; done; done
 	$(RUN) python -m e2e.simulated
 	$(RUN) python -u -m e2e.bench --out $(CARDS)
 	$(RUN) python -m e2e.wrong_card $(CARDS)/q8_0.yaml

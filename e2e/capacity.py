@@ -85,11 +85,12 @@ def main() -> None:
     console = Console(width=110)
     with laboratory("capacity") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
+        record = TOOLS / "e2e" / f"{namespace.namespace}.jsonl"
         file = SERVINGS[flags.serving].file
         resource.kubectl.apply(manifest("chat", file=file, variants=(flags.variant,), scaling={"mode": "Manual"}))
         resource.until_condition("Ready", "True", seconds=START_SECONDS)
         runs: list[Run] = []
-        with recording(operator, resource, TOOLS / "e2e" / "capacity.jsonl") as recorded:
+        with recording(operator, resource, record) as recorded:
             offered(resource, "first", 8, 30, SHAPE)
             until(
                 lambda: resource.status()["variants"][0].get("learned"), bool, what="something is learned", seconds=90

@@ -8,11 +8,16 @@ from e2e.failures import BROKEN_AT, keep
 from e2e.figures import Figures
 from e2e.installation import NAMESPACE, install_operator, install_prometheus, require_cluster, throwaway_namespace
 from e2e.kubectl import ROOT, Kubectl
+from e2e.llmdeployment import SERVINGS
 from e2e.running_operator import RunningOperator
 
 FIGURES = pytest.StashKey[Figures]()
 
 sys.path.append(str(ROOT))  # what reads the documentation is in `tests`, which is found from the repository's root
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--serving", choices=SERVINGS, default="llama-cpp", help="how the demand story serves its model")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,7 @@
-"""Promises about load, as one story: one LLMDeployment lives through every test of this module, in their order."""
+"""Promises about load, as one story: one LLMDeployment lives through every test of this module, in their order.
+
+`--serving tgi` tells it of Text Generation Inference's API, as `make soak` does.
+"""
 
 import math
 import statistics
@@ -10,7 +13,7 @@ import pytest
 from e2e.clients_view import served_when_full
 from e2e.figures import Figures
 from e2e.kubectl import Kubectl, Manifest
-from e2e.llmdeployment import START_SECONDS, LLMDeployment, manifest
+from e2e.llmdeployment import SERVINGS, START_SECONDS, LLMDeployment, manifest
 from e2e.replica_history import changes_of_direction
 from e2e.running_operator import RunningOperator
 from e2e.story import Story, told
@@ -18,6 +21,8 @@ from e2e.waiting import seconds_since, throughout, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(660), pytest.mark.usefixtures("unbroken")]
 
+POD_SECURITY = "baseline"
+"""Text Generation Inference runs as root, without capabilities: docs/engines.md."""
 MOST_REPLICAS, PROMISED = 8, 50
 BASE = 0.6
 """Replicas' worth of load that lasts through the whole story."""
@@ -30,14 +35,16 @@ AT_REST_SECONDS = 35
 
 
 @pytest.fixture(scope="module")
-def story(operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
-    with told(LLMDeployment(namespace, "chat"), larger_than_the_demo(mode="Auto"), operator) as begun:
+def story(pytestconfig: pytest.Config, operator: RunningOperator, namespace: Kubectl) -> Iterator[Story]:
+    served_by: str = pytestconfig.getoption("serving")
+    with told(LLMDeployment(namespace, served_by), larger_than_the_demo(served_by, "Auto"), operator) as begun:
         yield begun
 
 
-def larger_than_the_demo(mode: str) -> Manifest:
+def larger_than_the_demo(served_by: str, mode: str) -> Manifest:
     slo = {"generationTokensPerSecond": PROMISED}
-    return manifest("chat", slo=slo, scaling={"mode": mode, "maxReplicas": MOST_REPLICAS})
+    scaling = {"mode": mode, "maxReplicas": MOST_REPLICAS}
+    return manifest(served_by, file=SERVINGS[served_by].file, slo=slo, scaling=scaling)
 
 
 def test_a_model_that_is_declared_serves_and_meets_its_slo(story: Story, figures: Figures) -> None:
@@ -54,7 +61,7 @@ def test_a_model_that_is_declared_serves_and_meets_its_slo(story: Story, figures
 def test_a_full_replica_teaches_what_a_replica_can_do(story: Story, figures: Figures) -> None:
     """As a person would try it who does not trust the declared speed: with the number of replicas fixed."""
     declared = story.recording.capacity_of_a_replica()
-    story.resource.kubectl.apply(larger_than_the_demo(mode="Manual"))
+    story.resource.kubectl.apply(larger_than_the_demo(story.resource.name, mode="Manual"))
     crowded_at = story.add_load("crowd", CROWD * declared)
 
     until(story.resource.source_of_speed, lambda seen: seen == "Measured", what="a full replica is seen", seconds=180)
@@ -79,7 +86,7 @@ def test_replicas_follow_demand(story: Story, figures: Figures, worth: float, re
     assert math.ceil(demand / capacity) == replicas
 
     stepped_at = story.add_load(f"up-to-{replicas}", demand - sum(story.offered.values()))
-    story.resource.kubectl.apply(larger_than_the_demo(mode="Auto"))
+    story.resource.kubectl.apply(larger_than_the_demo(story.resource.name, mode="Auto"))
 
     until(
         lambda: story.view_at_rest(stepped_at, AT_REST_SECONDS),
