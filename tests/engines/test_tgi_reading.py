@@ -107,6 +107,12 @@ def test_prompts_that_came_before_count_when_they_are_prefilled() -> None:
     assert reading.seconds_per_prompt_token == pytest.approx(2.0 / 200)
 
 
+def test_requests_in_their_prefill_are_worked_on_although_the_batch_is_without_them() -> None:
+    """Five requests began, each with half a second of prefill, beside the two streams that the gauge saw."""
+    after = {**AT_WORK, "prompts": 15.0, "prompt_tokens": 750.0, "prefills": 14.0, "prefill_seconds": 3.0}
+    assert read((0.0, AT_WORK), (10.0, after)).running_streams == pytest.approx(2.0 + 5 * 0.5 / 10)
+
+
 def test_the_recorded_streams_were_slower_than_their_steps() -> None:
     """Between two decode steps of 22.6 ms the router needed as much again as a fifth of one."""
     lines = (EXPOSITIONS / "tgi-3.3.6-router-v3.txt").read_text().splitlines()

@@ -126,7 +126,7 @@ _DESCRIPTION: Final = Description(
                     "`request_input_length_count` less what joined `queue_size`, by the mean of `request_input_length`",
                     When.LIVE,
                 ),
-                Measure("streams, queue", "`batch_current_size`, `queue_size`", When.LIVE),
+                Measure("streams, queue", "`batch_current_size` and those in their prefill, `queue_size`", When.LIVE),
                 Measure("requests admitted", "`request_input_length_count`", When.ON_ARRIVAL),
                 _LENGTHS,
                 Measure(
