@@ -20,6 +20,8 @@ serves about one of these in a second, and how surely a rate is known goes with 
 REPORT_SECONDS = 2.0
 _DRAIN_SECONDS = 60
 """SIGTERM ends the arrivals; the streams in flight may end in peace for so long."""
+_QUEUE_SECONDS = 180
+"""Or for so long, where nobody is in a hurry: TGI's queue of 124 requests takes an eighth of a CPU two minutes."""
 _END_ARRIVALS = ("python3", "-c", "import os, signal; os.kill(1, signal.SIGTERM)")
 
 
@@ -63,7 +65,7 @@ class Load:
         ended_at = datetime.now(UTC)
         with suppress(KubectlError):  # The profile may be over already. If that is not why, no summary comes.
             self._kubectl("exec", self.name, "--", *_END_ARRIVALS)
-        self.wait(_DRAIN_SECONDS)
+        self.wait(_QUEUE_SECONDS)
         self._kubectl("delete", "pod", self.name, "--ignore-not-found", "--now")
         return ended_at
 
