@@ -31,7 +31,7 @@ from kubernetes.aio.client import Configuration
 
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.lease import Lease
-from tokenpace.controller.collection import collect_seldom
+from tokenpace.controller.collection import collect_after_pass, collect_seldom
 from tokenpace.controller.loop import Loop
 from tokenpace.controller.settings import Settings
 from tokenpace.prometheus.client import Prometheus
@@ -179,6 +179,7 @@ class SharedTime:
     async def go_on(self) -> tuple[Counted, int]:
         """Let a tick's time pass; return what the cluster has counted since the last time, and its pods."""
         self._now += TICK_SECONDS
+        collect_after_pass(round((self._now - START) / TICK_SECONDS))  # as the loop does it between two ticks
         self._cluster.send(TICK_SECONDS)
         answer: tuple[Counted, int] = await asyncio.to_thread(self._cluster.recv)
         await asyncio.sleep(PAUSE_SECONDS)

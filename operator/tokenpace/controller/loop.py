@@ -22,6 +22,7 @@ from tokenpace.cluster.objects import pins_of
 from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
 from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
+from tokenpace.controller.collection import collect_after_pass
 from tokenpace.controller.disputes import Disputes, begin
 from tokenpace.controller.events import Happening, scalings, sleeping, switching, turns
 from tokenpace.controller.forgetting import keep_only
@@ -105,6 +106,7 @@ class Loop:
         self._gate = asyncio.Semaphore(settings.concurrent_resources)
         self._under_way = SideBySide[Decided]()
         self._acted = False
+        self._passes = 0
         self._journal = Journal(metrics)
         self._metrics_problem: str | None = None
         self.last_pass_monotonic_seconds = monotonic()
@@ -145,6 +147,8 @@ class Loop:
             self._under_way.cancel()
             self._forget_all_but(())
         self.last_pass_monotonic_seconds = self._monotonic()
+        self._passes += 1
+        collect_after_pass(self._passes)
         await self._pause(self._settings.tick_seconds if may_act else _STANDBY_SECONDS)
 
     async def _pause(self, seconds: float) -> None:

@@ -338,6 +338,7 @@ def backlog_requests(readings_and_loads: Sequence[tuple[Reading, PodLoad | None]
         if load is None:
             excess += reading.waiting_requests
         else:
-            excess += requests_in(reading) - load.requests
-            variance += load.spread * load.requests
+            usual = load.requests
+            excess += requests_in(reading) - usual
+            variance += load.spread * usual
     return max(0.0, excess - QUEUE_CONFIDENCE * math.sqrt(variance))

@@ -195,7 +195,8 @@ def _learned(
             [
                 reading
                 for pod, reading in sight.known
-                if (pod.variant, pod.template_hash) == (name, learned.template_hash)
+                if pod.variant == name
+                and pod.template_hash == learned.template_hash
                 and _has_settled(pod, reading, sight.now)
             ],
             request_tokens,

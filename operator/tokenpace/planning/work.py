@@ -53,7 +53,7 @@ class Work:
         return Work(
             seconds=self.seconds * kept + seconds,
             tokens=self.tokens * kept + each * sum(one.generated_tokens_per_second for one in readings),
-            stream_seconds=self.stream_seconds * kept + each * sum(_stream_seconds(one, costs) for one in readings),
+            stream_seconds=self.stream_seconds * kept + each * sum(map(_stream_seconds, readings, streams)),
             streams=self.streams * kept + each * sum(streams),
             square_streams=self.square_streams * kept + each * sum(one**2 for one in streams),
             prompt_tokens=self.prompt_tokens * kept + each * sum(one.prompt_tokens_per_second for one in readings),
@@ -67,8 +67,8 @@ def decoding_streams(reading: Reading, costs: Costs | None) -> float:
     return max(reading.running_streams - prefilling, 0.0)
 
 
-def _stream_seconds(reading: Reading, costs: Costs | None) -> float:
+def _stream_seconds(reading: Reading, streams: float) -> float:
     """Return y·g of a pod: by its own clock, else k."""
     if reading.seconds_per_output_token is None:
-        return decoding_streams(reading, costs)
+        return streams
     return reading.seconds_per_output_token * reading.generated_tokens_per_second

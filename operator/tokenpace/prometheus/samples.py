@@ -88,7 +88,7 @@ def read_samples(
 
     A pod whose scrapes do not suffice for a reading is left out: it counts as having no series.
     """
-    pods = {pod for signal in series.values() for pod in signal}
+    pods = frozenset().union(*series.values())
     windows = ((pod, _window({name: signal.get(pod, {}) for name, signal in series.items()})) for pod in pods)
     read = (
         (pod, sample_in(window, adapter, at_seconds, settings.stale_after_seconds))
@@ -160,15 +160,17 @@ def _window(signals: Mapping[str, Mapping[Target, Mapping[float, float]]]) -> Wi
     A pod that two jobs scrape has two sets of them. One set is taken, the one with more scrapes, because adding
     them up would double the load, and two clocks in one series would look like restarts.
     """
-    targets: dict[Target, dict[str, Mapping[float, float]]] = {}
+    targets: dict[Target, dict[float, dict[str, float]]] = {}
     for name, by_target in signals.items():
         for target, values in by_target.items():
-            targets.setdefault(target, {})[name] = values
-    sets = ((sorted(set().union(*columns.values())), columns) for columns in targets.values())
-    times, columns = max(sets, key=lambda one: (len(one[0]), one[0][-1:]), default=((), {}))
-    return Window(
-        tuple([Scrape(at, {name: column[at] for name, column in columns.items() if at in column}) for at in times])
-    )
+            scrapes = targets.setdefault(target, {})
+            for at, value in values.items():
+                if at in scrapes:
+                    scrapes[at][name] = value
+                else:
+                    scrapes[at] = {name: value}
+    most = max(targets.values(), key=lambda scrapes: (len(scrapes), max(scrapes, default=0.0)), default={})
+    return Window(tuple([Scrape(at, most[at]) for at in sorted(most)]))
 
 
 def _finite(values: Iterable[tuple[Any, Any]]) -> dict[float, float]:
