@@ -179,7 +179,11 @@ class Custom:
         """Translate the scrapes; None with fewer than two that saw tokens and streams, because nothing has a rate then.
 
         A counter or gauge that is declared and not there yet is 0: many libraries export a series after its first use.
+        Prompts and queue of a server that has generated are not measured where they are not there.
         """
+        optional = _UNMEASURED_WITHOUT.keys()
+        unseen = (optional - self.signals) | window.unseen(optional, used=("generated_tokens",))
+        admits = not window.unseen({"first_tokens"}, used=("generated_tokens",))
         window = window.complete({"generated_tokens", "running"}).from_first_use(self.signals)
         running = window.mean("running")
         if window.seconds <= 0 or running is None:
@@ -193,10 +197,10 @@ class Custom:
             prompt_tokens_per_second=grown.get("prompt_tokens", 0.0) / window.seconds,
             running_streams=running,
             waiting_requests=window.last("waiting") or 0.0,
-            requests_per_second=_admitted(window, grown),
+            requests_per_second=_admitted(window, grown) if admits else None,
             tokens_per_completion=ratio(grown.get("ended_tokens", 0.0), grown.get("ended", 0.0)),
             seconds_per_output_token=ratio(grown.get("gap_seconds", 0.0), grown.get("gaps", 0.0)) or None,
-            unmeasured=frozenset(_UNMEASURED_WITHOUT[role] for role in _UNMEASURED_WITHOUT.keys() - self.signals),
+            unmeasured=frozenset(_UNMEASURED_WITHOUT[role] for role in unseen),
         )
 
 

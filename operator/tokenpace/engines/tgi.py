@@ -275,11 +275,14 @@ class TextGenerationInference:
         """Translate the scrapes; None with fewer than two that saw any series, because nothing has a rate then.
 
         The router sets its queue's length with every request that it accepts. Where requests came and there is no
-        queue, it is a backend that counts requests alone, at their end: llama.cpp, and TensorRT-LLM.
+        queue, it is a backend that counts requests alone, at their end: llama.cpp, and TensorRT-LLM. None, too,
+        where it has worked without counting its prompts, tokens or streams.
         """
         has_queue = window.last("waiting") is not None
+        needed = {"prompts", *(("sequence_steps", "running") if has_queue else ("ended_tokens", "ended_seconds"))}
+        unseen = window.unseen(needed, used=("ended_tokens", "ended_seconds", "sequence_steps"))
         window = window.from_first_use(self.signals)
-        if window.seconds <= 0:
+        if window.seconds <= 0 or unseen:
             return None
         return router_reading(window) if has_queue else ended_reading(window)
 
