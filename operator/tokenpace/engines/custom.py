@@ -13,7 +13,7 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 from tokenpace.engines.arguments import batch_limit_of, number_problems
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
-from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import FieldProblem, GenerationApi, Introduction, Launch, PromptScoring, Signal
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import declared_place, hub_cache_variable, mounted_weights
 from tokenpace.engines.window import Window, growth, ratio
@@ -27,6 +27,8 @@ COUNTERS: Final = frozenset(
         "generated_tokens", "prompt_tokens", "first_tokens", "gaps", "gap_seconds", "ended", "ended_tokens",
     }
 )  # fmt: skip
+
+_INTRODUCTION: Final = Introduction()
 
 _DESCRIPTION: Final = Description(
     title="Any other server",
@@ -122,6 +124,9 @@ class Custom:
     drain_seconds: int = DRAIN_SECONDS
     generation_api: GenerationApi = GenerationApi.COMPLETIONS
     silent_until_used: bool = False
+    metric_prefixes: tuple[str, ...] = ()
+    introduction: Introduction = _INTRODUCTION
+    prompt_scoring: PromptScoring = PromptScoring.ECHO
 
     @property
     def port(self) -> int:

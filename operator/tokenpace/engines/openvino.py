@@ -22,7 +22,7 @@ from tokenpace.engines.arguments import (
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.draining import drain_script
-from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import FieldProblem, GenerationApi, Introduction, Launch, PromptScoring, Signal
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, directory_problems, mounted_weights, revision_problems
@@ -159,6 +159,9 @@ class OpenVINO:
     generation_api = GenerationApi.COMPLETIONS
     completions_path = "/v3/completions"
     silent_until_used = False
+    metric_prefixes = ("ovms_",)
+    introduction = Introduction(owned_by="ovms", paths=("v2",))
+    prompt_scoring = PromptScoring.ECHO
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {

@@ -22,7 +22,15 @@ from tokenpace.engines.arguments import (
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.draining import drain_script
-from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import (
+    COMPLETIONS_PATH,
+    FieldProblem,
+    GenerationApi,
+    Introduction,
+    Launch,
+    PromptScoring,
+    Signal,
+)
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import SCRATCH_DIRECTORY, EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import (
@@ -201,6 +209,9 @@ class TensorRTLLM:
     generation_api = GenerationApi.COMPLETIONS
     completions_path = COMPLETIONS_PATH
     silent_until_used = True
+    metric_prefixes = ("trtllm_", "nv_trt_llm_", "nv_llm_")
+    introduction = Introduction(owned_by="tensorrt_llm")
+    prompt_scoring = PromptScoring.ECHO
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {

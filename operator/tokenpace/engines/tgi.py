@@ -25,7 +25,15 @@ from tokenpace.engines.arguments import (
     with_values,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
-from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import (
+    COMPLETIONS_PATH,
+    FieldProblem,
+    GenerationApi,
+    Introduction,
+    Launch,
+    PromptScoring,
+    Signal,
+)
 from tokenpace.engines.hardware import Hardware, device_count, hardware
 from tokenpace.engines.llama_cpp import QUANTIZATIONS as GGUF_QUANTIZATIONS
 from tokenpace.engines.pod import (
@@ -221,6 +229,14 @@ class TextGenerationInference:
     generation_api = GenerationApi.TEXT_GENERATION
     completions_path = COMPLETIONS_PATH
     silent_until_used = True
+    metric_prefixes = ("tgi_",)
+    introduction = Introduction(
+        paths=("info",),
+        marks=frozenset({"model_id", "version"}),
+        model="model_id",
+        slots="max_batch_size",  # not max_concurrent_requests: that many may wait before it answers 429
+    )
+    prompt_scoring = PromptScoring.PREFILL_DETAILS
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
