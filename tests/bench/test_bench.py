@@ -64,6 +64,11 @@ async def test_a_server_is_measured_alone_and_at_a_rate(serve: Serve) -> None:
     assert result.fit is not None
 
 
+async def test_a_version_that_the_server_does_not_say_can_be_said_for_it(serve: Serve) -> None:
+    result = await benched(await serve(generated), engine_version="b11549")
+    assert (result.server.engine, result.server.version) == ("Custom", "b11549")
+
+
 async def test_a_server_that_turns_everybody_away_is_an_error_in_its_own_words(serve: Serve) -> None:
     with pytest.raises(BenchError, match="overloaded"):
         await benched(await serve(busy))

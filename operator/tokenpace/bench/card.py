@@ -63,7 +63,7 @@ def card(result: Result, name: str) -> Mapping[str, Any]:
             "method": "open loop; latency from when a request was due; warm-up left out",
             "tool": f"tokenpace bench {version('tokenpace')}",
             "date": result.measured_at,
-            "command": result.command,
+            "command": f"{result.command} --card=-",
         },
     }
     try:

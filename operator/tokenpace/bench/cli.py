@@ -40,6 +40,7 @@ def bench_server(
         str | None, typer.Option(help="Of any server with OpenAI's API, or TGI's: http://host:port, or with its path.")
     ] = None,
     engine: Annotated[EngineType | None, typer.Option(help="Default: what the server says of itself.")] = None,
+    engine_version: Annotated[str | None, typer.Option(help="Default: what the server says of itself.")] = None,
     model: Annotated[str | None, typer.Option(help="As the API knows it. Default: the first it lists.")] = None,
     api: Annotated[str, _speed(help="completions, chat or tgi.")] = "completions",
     prompt_tokens: Annotated[int | None, _speed(min=1, help="Mean; 256 by default, as LLM-Perf.")] = None,

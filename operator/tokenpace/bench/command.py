@@ -1,6 +1,7 @@
 """`tokenpace bench`: measures a server, and writes what was found."""
 
 import platform
+import shlex
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +44,8 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
     started_at = datetime.now(UTC)
     async with connections(checked(options.url), api_key=api_key) as session:
         server = await identify(session, options.model)
-        if options.engine is not None:
-            server = server.model_copy(update={"engine": options.engine})
+        said = {"engine": options.engine, "version": options.engine_version}
+        server = server.model_copy(update={name: value for name, value in said.items() if value is not None})
         seen = Bench(session, _load(options, endpoint(server.model), schedule), say)
         lone = await seen.lone()
         known = await quality(session, server, positions=options.quality_positions) if options.quality else None
@@ -73,7 +74,7 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         cost_per_million_tokens=cost_per_million_tokens(options.hourly_cost, most),
         quality=known,
     )
-    return result if options.reference is None else against(result, reference or result)
+    return result if options.reference is None else against(result, reference or result, options.reference)
 
 
 def beside(result: Result, named: str | None) -> Result:
@@ -87,7 +88,7 @@ def beside(result: Result, named: str | None) -> Result:
         BenchError: the file holds none, or the two cannot be compared.
         OSError: it cannot be read.
     """
-    return result if named is None else against(result, _named(named) or result)
+    return result if named is None else against(result, _named(named) or result, named)
 
 
 def _named(reference: str | None) -> Result | None:
@@ -95,8 +96,13 @@ def _named(reference: str | None) -> Result | None:
     return None if reference is None or reference == SELF else read(Path(reference))
 
 
-def against(result: Result, reference: Result) -> Result:
-    """Return a result with its quality as a share of the reference's.
+def against(result: Result, reference: Result, named: str) -> Result:
+    """Return a result with its quality as a share of the reference's, and the command that measures both again.
+
+    Args:
+        result: of this variant.
+        reference: what it is compared with.
+        named: the file of the reference as the command names it, or `SELF`.
 
     Raises:
         BenchError: one of them has no quality, or they were measured on different texts.
@@ -105,7 +111,8 @@ def against(result: Result, reference: Result) -> Result:
         raise BenchError("--reference: both must have been measured with --quality")
     name = f"{reference.model} {reference.quantization or reference.server.version or ''}".strip()
     shared: Quality = compared(result.quality, reference.quality, name)
-    return result.model_copy(update={"quality": shared})
+    asked = (one for one in shlex.split(result.command) if not one.startswith("--reference="))
+    return result.model_copy(update={"quality": shared, "command": shlex.join([*asked, f"--reference={named}"])})
 
 
 def read(path: Path) -> Result:

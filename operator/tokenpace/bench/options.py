@@ -26,6 +26,7 @@ class Options:
 
     url: str
     engine: EngineType | None = None
+    engine_version: str | None = None
     model: str | None = None
     model_name: str | None = None
     api: str = "completions"
