@@ -28,6 +28,7 @@ RUNNER = CliRunner()
 @pytest.fixture(autouse=True)
 def short_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "LEAST_SECONDS", 0.3)
+    monkeypatch.setattr(measure, "LEAST_LONE_SECONDS", 0.0)
     monkeypatch.setattr(point, "MOST_LAG_SECONDS", 10.0)  # the tests may run on a machine that is busy
 
 
