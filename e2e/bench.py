@@ -190,6 +190,8 @@ def main() -> None:
             console.print(planned.table({kind: checks[kind]}))
     console.print(table(results))
     console.print(planned.table(checks))
+    if wrong := [kind for kind, one in checks.items() if not one.is_as_predicted]:
+        raise SystemExit(f"the capacity predicted is not what was served: {', '.join(wrong)}")
 
 
 def kept(result: Result, name: Path) -> Manifest:

@@ -160,8 +160,8 @@ def is_saturated(
     What ended is compared with the rate that was offered, and not with what came: arrivals of 25 requests differ by
     a fifth from their rate, and what a full server ends hardly does. It is full where somebody waits most of the time,
     no fewer are in flight in the end, and a tenth of what was offered is not served. On a simulated server of four
-    slots that tells 1.5 times its capacity in 8 to 9 points of 10 with 25 requests, and takes 0.8 times for it in none of 100
-    (tests/bench/test_saturation.py).
+    slots that tells 1.5 times its capacity in 8 to 9 points of 10 with 25 requests, and takes 0.8 times for it in none
+    of 100 (tests/bench/test_saturation.py).
 
     A server that turns requests away, or lets clients wait until they give up, does not let them wait on, but it is as
     full.
