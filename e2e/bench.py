@@ -24,7 +24,7 @@ from e2e.kubectl import ROOT, TOOLS, Kubectl, Manifest
 from e2e.waiting import until
 from tokenpace.bench.card import card, card_name
 from tokenpace.bench.command import against, read
-from tokenpace.bench.job import NAME, job
+from tokenpace.bench.job import job, job_name
 from tokenpace.bench.options import SELF, Options
 from tokenpace.bench.result import Result
 from tokenpace.bench.show import show
@@ -92,12 +92,13 @@ def measured(kubectl: Kubectl, options: Options, kind: str, out: Path) -> Result
     Raises:
         RuntimeError: it failed; the message is its log.
     """
-    kubectl.apply(dict(job(options, image=built_image("operator"), variant=kind)))
+    kubectl.apply(*(dict(one) for one in job(options, image=built_image("operator"), variant=kind)))
+    name = job_name(kind)
     try:
-        ended = until(lambda: _ended(kubectl), bool, what=f"{kind} is measured", seconds=BENCH_SECONDS)
-        log = kubectl("logs", f"job/{NAME}")
+        ended = until(lambda: _ended(kubectl, name), bool, what=f"{kind} is measured", seconds=BENCH_SECONDS)
+        log = kubectl("logs", f"job/{name}")
     finally:
-        kubectl("delete", f"job/{NAME}", "--ignore-not-found")
+        kubectl("delete", f"job/{name}", "--ignore-not-found")
     written = out / f"{kind}.log"
     written.write_text(log, encoding="utf-8")
     if ended != "Complete":
@@ -105,9 +106,9 @@ def measured(kubectl: Kubectl, options: Options, kind: str, out: Path) -> Result
     return read(written)
 
 
-def _ended(kubectl: Kubectl) -> str | None:
+def _ended(kubectl: Kubectl, name: str) -> str | None:
     """Return the condition that ended the Job, None while it runs."""
-    conditions: Sequence[Mapping[str, Any]] = (kubectl.get("job", NAME) or {}).get("status", {}).get("conditions", [])
+    conditions: Sequence[Mapping[str, Any]] = (kubectl.get("job", name) or {}).get("status", {}).get("conditions", [])
     ends = [one["type"] for one in conditions if one["type"] in ("Complete", "Failed") and one["status"] == "True"]
     return next(iter(ends), None)
 

@@ -72,14 +72,18 @@ def bench_server(
     card_file: Annotated[Path | None, _output("--card", help="LLMSpeedCard; - for standard output.")] = None,
     result: Annotated[Path | None, _output(help="Measure nothing: take what a former run or a Job wrote.")] = None,
     job_image: Annotated[str | None, _output("--job", help="Measure nothing: print a Job of this image.")] = None,
+    api_key_secret: Annotated[
+        str | None, _output(help="With --job: Secret whose key TOKENPACE_BENCH_API_KEY the Job sends.")
+    ] = None,
     api_key: Annotated[str | None, typer.Option(envvar="TOKENPACE_BENCH_API_KEY", hidden=True)] = None,
 ) -> None:
     """Measure the speed of a server, and its quality: open-loop load up to saturation, and a speed card of it."""
     with told_in_a_line("bench", OSError, BenchError), _stopped_silently():
         asked = _declared(manifest, variant) | _asked(locals())
         if job_image is not None:
-            printed = job(_options(asked), image=job_image, variant=variant)
-            typer.echo(yaml.safe_dump(printed, sort_keys=False), nl=False)
+            recorded = None if trace is None else trace.read_text(encoding="utf-8")
+            manifests = job(_options(asked), image=job_image, variant=variant, trace=recorded, key_from=api_key_secret)
+            typer.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
         elif result is not None:
             _write(beside(read(result), reference), out, card_file)
         else:

@@ -181,7 +181,7 @@ def _schedule(options: Options) -> Schedule:
         raise BenchError("--spread: must be from 0 (fixed lengths) to less than 1")
     if options.trace is not None:
         try:
-            return Recorded(read_trace(options.trace))
+            return Recorded(read_trace(Path(options.trace)))
         except TraceError as error:
             raise BenchError(f"--trace: {error}") from error
     return Poisson(options.prompt_tokens, options.generated_tokens, options.spread)

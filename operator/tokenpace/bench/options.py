@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, Final
 
 import yaml
@@ -33,7 +33,7 @@ class Options:
     prompt_tokens: int = 256
     generated_tokens: int = 64
     spread: float = 0.5
-    trace: Path | None = None
+    trace: PurePath | None = None
     rate: tuple[float, ...] = ()
     completions: int = 50
     bisections: int = 2
