@@ -13,7 +13,7 @@ import yaml
 
 from tokenpace.api.variant import EngineType
 from tokenpace.bench.card import card, card_name
-from tokenpace.bench.command import COMMENT, bench, beside, read
+from tokenpace.bench.command import COMMENT, bench, beside, read, scored
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.job import job
 from tokenpace.bench.options import Options, of_variant
@@ -57,6 +57,7 @@ def bench_server(
     timeout_seconds: Annotated[float, _speed(min=1, help="Of a request.")] = 300.0,
     quality: Annotated[bool, _quality("--quality", help="Measure perplexity and greedy answers, too.")] = False,
     quality_positions: Annotated[int, _quality(min=2, help="Tokens of the text.")] = 160,
+    task_scores: Annotated[Path | None, _quality(help="Result file of lm_eval at the same URL: one task.")] = None,
     reference: Annotated[
         str | None, _quality(help="Result of the variant that is 100 %; `self`: it is this one.")
     ] = None,
@@ -85,7 +86,7 @@ def bench_server(
             manifests = job(_options(asked), image=job_image, variant=variant, trace=recorded, key_from=api_key_secret)
             typer.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
         elif result is not None:
-            _write(beside(read(result), reference), out, card_file)
+            _write(beside(scored(read(result), task_scores), reference), out, card_file)
         else:
             _write(asyncio.run(bench(_options(asked), api_key=api_key, say=_say)), out, card_file)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from tokenpace.api.names import VARIANT_LABEL
@@ -13,7 +13,7 @@ NAME: Final = "tokenpace-bench"
 API_KEY_VARIABLE: Final = "TOKENPACE_BENCH_API_KEY"
 MOST_TRACE_BYTES: Final = 1 << 20
 """What a ConfigMap holds at most."""
-_TRACES: Final = PurePosixPath("/traces")
+_TRACES: Final = Path("/traces")
 
 
 def job_name(variant: str | None) -> str:
@@ -38,8 +38,9 @@ def job(
     Raises:
         BenchError: an option names another file, which the pod would not have, or the trace is too large.
     """
-    if options.reference not in (None, SELF):
-        raise BenchError("--job: a pod has no file of yours: leave out --reference, and compare afterwards")
+    if options.reference not in (None, SELF) or options.task_scores is not None:
+        cure = "leave out --reference and --task-scores, and compare afterwards"
+        raise BenchError(f"--job: a pod has no file of yours: {cure}")
     name, labels = job_name(variant), {VARIANT_LABEL: variant} if variant else {}
     container: dict[str, Any] = {
         "name": "bench",

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -33,7 +33,7 @@ class Options:
     prompt_tokens: int = 256
     generated_tokens: int = 64
     spread: float = 0.5
-    trace: PurePath | None = None
+    trace: Path | None = None
     rate: tuple[float, ...] = ()
     completions: int = 50
     bisections: int = 2
@@ -42,6 +42,7 @@ class Options:
     timeout_seconds: float = 300.0
     quality: bool = False
     quality_positions: int = 160
+    task_scores: Path | None = None
     reference: str | None = None
     quantization: str | None = None
     image: str | None = None
