@@ -97,7 +97,7 @@ class Point(Part):
     refused: str | None
     """Why this point says nothing of the server; its speeds and times are then null."""
     saturated: bool
-    """Whether requests came faster than they were served: more than a tenth of them stayed in flight."""
+    """Whether requests came faster than they were served: somebody waited, and less than nine tenths ended."""
     streams: float | None
     """Mean number of streams that were being generated."""
     generation_tokens_per_second: float | None
