@@ -19,15 +19,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from e2e.measured_range import is_within
+
 from tokenpace.bench.prompts import prompt
 
 PAIRS: Final = 5
 COMPLETIONS: Final = 40
 PROMPT_TOKENS: Final = 32
 GENERATED_TOKENS: Final = 32
+TOLERANCE: Final = 0.05
 
 Measured = Mapping[str, float]
-"""Medians of one run, by what they are of, with the unit in the name."""
+"""Figures of one run, by what they are of, with the unit in the name."""
 
 
 def of_tokenpace(url: str, rate: float, folder: Path) -> Measured:
@@ -44,6 +47,8 @@ def of_tokenpace(url: str, rate: float, folder: Path) -> Measured:
         "first token, ms": 1000 * point["first_token_seconds"]["p50"],
         "a token, ms": 1000 * point["seconds_per_token"]["p50"],
         "a request, ms": 1000 * point["request_seconds"]["p50"],
+        "a request, p95, ms": 1000 * point["request_seconds"]["p95"],
+        "output, tokens/s": point["generation_tokens_per_second"],
     }
 
 
@@ -69,6 +74,8 @@ def of_guidellm(program: Path, url: str, rate: float, folder: Path) -> Measured:
         "first token, ms": metrics["time_to_first_token_ms"]["successful"]["median"],
         "a token, ms": metrics["inter_token_latency_ms"]["successful"]["median"],
         "a request, ms": 1000 * metrics["request_latency"]["successful"]["median"],
+        "a request, p95, ms": 1000 * metrics["request_latency"]["successful"]["percentiles"]["p95"],
+        "output, tokens/s": metrics["output_tokens_per_second"]["successful"]["mean"],
     }
 
 
@@ -94,6 +101,15 @@ def table(ours: Sequence[Measured], theirs: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
+def differing(ours: Sequence[Measured], theirs: Sequence[Measured]) -> list[str]:
+    """Return of what our median is further than the tolerance from all that guidellm's runs found."""
+    return [
+        name
+        for name in ours[0]
+        if not is_within(statistics.median(one[name] for one in ours), [one[name] for one in theirs], TOLERANCE)
+    ]
+
+
 def main() -> None:
     """Measure the pairs and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,6 +130,8 @@ def main() -> None:
                 runs.append(measure(Path(folder)))
         print(f"{pair + 1}: tokenpace {ours[-1]}; guidellm {theirs[-1]}", flush=True)
     print(table(ours, theirs))
+    if wrong := differing(ours, theirs):
+        raise SystemExit(f"beyond {TOLERANCE:.0%} and guidellm's own range: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ from rich.table import Table
 from e2e import planned
 from e2e.images import built_image
 from e2e.installation import laboratory
-from e2e.kubectl import TOOLS, Kubectl, Manifest
+from e2e.kubectl import ROOT, TOOLS, Kubectl, Manifest
 from e2e.waiting import until
 from tokenpace.bench.card import card, card_name
 from tokenpace.bench.command import against, read
-from tokenpace.bench.job import NAME, job
-from tokenpace.bench.options import Options
+from tokenpace.bench.job import job, job_name
+from tokenpace.bench.options import SELF, Options
 from tokenpace.bench.result import Result
 from tokenpace.bench.show import show
 
@@ -92,12 +92,13 @@ def measured(kubectl: Kubectl, options: Options, kind: str, out: Path) -> Result
     Raises:
         RuntimeError: it failed; the message is its log.
     """
-    kubectl.apply(dict(job(options, image=built_image("operator"), variant=kind)))
+    kubectl.apply(*(dict(one) for one in job(options, image=built_image("operator"), variant=kind)))
+    name = job_name(kind)
     try:
-        ended = until(lambda: _ended(kubectl), bool, what=f"{kind} is measured", seconds=BENCH_SECONDS)
-        log = kubectl("logs", f"job/{NAME}")
+        ended = until(lambda: _ended(kubectl, name), bool, what=f"{kind} is measured", seconds=BENCH_SECONDS)
+        log = kubectl("logs", f"job/{name}")
     finally:
-        kubectl("delete", f"job/{NAME}", "--ignore-not-found")
+        kubectl("delete", f"job/{name}", "--ignore-not-found")
     written = out / f"{kind}.log"
     written.write_text(log, encoding="utf-8")
     if ended != "Complete":
@@ -105,9 +106,9 @@ def measured(kubectl: Kubectl, options: Options, kind: str, out: Path) -> Result
     return read(written)
 
 
-def _ended(kubectl: Kubectl) -> str | None:
+def _ended(kubectl: Kubectl, name: str) -> str | None:
     """Return the condition that ended the Job, None while it runs."""
-    conditions: Sequence[Mapping[str, Any]] = (kubectl.get("job", NAME) or {}).get("status", {}).get("conditions", [])
+    conditions: Sequence[Mapping[str, Any]] = (kubectl.get("job", name) or {}).get("status", {}).get("conditions", [])
     ends = [one["type"] for one in conditions if one["type"] in ("Complete", "Failed") and one["status"] == "True"]
     return next(iter(ends), None)
 
@@ -125,11 +126,19 @@ def options_of(kind: str, cpu: str, hardware: str) -> Options:
         quality=True,
         quantization=kind,
         image="localhost/tokenpace/llama-cpp-smollm2:test",
+        engine_version=version_of_the_model_server(),
         hourly_cost=float(cpu.removesuffix("m")) / (1000 if cpu.endswith("m") else 1) * 0.04,
         hardware=hardware,
         cpu=cpu,
         memory=MEMORY,
     )
+
+
+def version_of_the_model_server() -> str:
+    """Return what the image holds. The server does not know: its wheel is built outside llama.cpp's repository."""
+    lines = (ROOT / "hack" / "versions.env").read_text(encoding="utf-8").splitlines()
+    (version,) = (line.partition("=")[2] for line in lines if line.startswith("XLLAMACPP_VERSION="))
+    return f"xllamacpp {version}"
 
 
 def this_cpu() -> str:
@@ -175,12 +184,15 @@ def main() -> None:
             with server(namespace, kind, flags.cpu):
                 found = measured(namespace, options_of(kind, flags.cpu, this_cpu()), kind, flags.out)
             reference = next(iter(results.values()), found)
-            results[kind] = against(found, reference)
+            named = f"{next(iter(results))}.json" if results else SELF
+            results[kind] = against(found, reference, named)
             console.print(show(results[kind]))
             checks[kind] = planned.check(namespace, kept(results[kind], flags.out / kind))
             console.print(planned.table({kind: checks[kind]}))
     console.print(table(results))
     console.print(planned.table(checks))
+    if wrong := [kind for kind, one in checks.items() if not one.is_as_predicted]:
+        raise SystemExit(f"the capacity predicted is not what was served: {', '.join(wrong)}")
 
 
 def kept(result: Result, name: Path) -> Manifest:

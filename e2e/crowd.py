@@ -2,6 +2,7 @@
 
 import statistics
 from datetime import timedelta
+from typing import NamedTuple
 
 from e2e.clients_view import served_when_full
 from e2e.llmdeployment import LLMDeployment
@@ -10,17 +11,38 @@ from tokenpace.planning.balance import Shape
 
 SATURATION = 1.6
 """Times what a replica can do: its slots are full throughout."""
-SATURATED_SECONDS = 45
-FILLING_SECONDS = 15
-"""From the first arrival until every slot is taken."""
 
 
-def served_by_a_full_replica(resource: LLMDeployment, name: str, tokens_per_second: float, shape: Shape) -> float:
-    """Offer more than a replica can do; return the tokens/s that clients were served while every slot was taken."""
-    crowd = offered(resource, name, tokens_per_second, SATURATED_SECONDS, shape)
-    filled_at, ended_at = (
-        crowd.begun_at + timedelta(seconds=seconds) for seconds in (FILLING_SECONDS, SATURATED_SECONDS)
+class Times(NamedTuple):
+    """Of a crowd, after its first arrival."""
+
+    filled_seconds: float
+    """When every slot is taken."""
+    until_seconds: float
+    """When the last request comes."""
+
+
+LONG = Times(15, 45)
+SHORT = Times(5, 20)
+"""For several by turns: four slots fill within three seconds, and 30 requests end in fifteen."""
+
+
+def served_by_full_replicas(
+    resource: LLMDeployment, tokens_per_second: float, shape: Shape, crowds: int
+) -> tuple[float, ...]:
+    """Offer so many short crowds, one after the other; return what each was served: their range is the noise."""
+    return tuple(
+        served_by_a_full_replica(resource, f"crowd-{number}", tokens_per_second, shape, SHORT)
+        for number in range(crowds)
     )
+
+
+def served_by_a_full_replica(
+    resource: LLMDeployment, name: str, tokens_per_second: float, shape: Shape, times: Times = LONG
+) -> float:
+    """Offer more than a replica can do; return the tokens/s that clients were served while every slot was taken."""
+    crowd = offered(resource, name, tokens_per_second, times.until_seconds, shape)
+    filled_at, ended_at = (crowd.begun_at + timedelta(seconds=seconds) for seconds in times)
     return statistics.fmean(served_when_full([crowd], filled_at, ended_at))
 
 

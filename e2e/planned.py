@@ -9,17 +9,20 @@ from datetime import UTC, datetime
 from rich.table import Table
 
 from e2e.clients_view import ClientsView
-from e2e.crowd import SATURATION, offered, served_by_a_full_replica
+from e2e.crowd import SATURATION, offered, served_by_full_replicas
 from e2e.kubectl import Kubectl, Manifest
 from e2e.llmdeployment import SLOTS, START_SECONDS, LLMDeployment, planned_from
+from e2e.measured_range import in_words, is_within
 from e2e.waiting import until
 from tokenpace.api.speed_card import LLMSpeedCard
 from tokenpace.api.status import SpeedSource
 from tokenpace.planning.balance import PodLoad, Shape, pod_load
 from tokenpace.planning.prior import fitted_belief
 
-STEADY_SECONDS = 60
-CROWDS = 2
+STEADY_SECONDS = 30
+CROWDS = 3
+TOLERANCE = 0.1
+"""Of a capacity that is predicted, beyond the range of what the crowds were served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,11 @@ class Checked:
     """Of each crowd, while every slot was taken."""
     at_capacity: ClientsView
     """When exactly the capacity was offered."""
+
+    @property
+    def is_as_predicted(self) -> bool:
+        """Whether a full replica did what was told of it."""
+        return is_within(self.capacity, self.served_full, TOLERANCE)
 
 
 def shape_of(card: LLMSpeedCard) -> Shape:
@@ -76,10 +84,7 @@ def check(kubectl: Kubectl, card: Manifest) -> Checked:
     parsed = LLMSpeedCard.model_validate(card)
     full = full_replica(parsed).tokens_per_second
     with planned(kubectl, card) as (resource, capacity):
-        served = tuple(
-            served_by_a_full_replica(resource, f"crowd-{number}", SATURATION * full, shape_of(parsed))
-            for number in range(CROWDS)
-        )
+        served = served_by_full_replicas(resource, SATURATION * full, shape_of(parsed), CROWDS)
         steady = offered(resource, "steady", capacity, STEADY_SECONDS, shape_of(parsed))
         slo = planned_from(card, resource.name)["spec"]["slo"]
         view = ClientsView.of([steady], slo, steady.begun_at, datetime.now(UTC))
@@ -94,9 +99,9 @@ def table(checks: Mapping[str, Checked]) -> Table:
         shown.add_row(
             name,
             f"{one.full:.1f}",
-            f"{served:.1f} ({min(one.served_full):.1f} to {max(one.served_full):.1f})",
+            in_words(one.served_full),
             f"{served / one.full:.2f}",
-            f"{one.capacity:.1f}",
+            f"{one.capacity:.1f}{'' if one.is_as_predicted else ' (wrong)'}",
             f"{view.served_tokens_per_second:.1f} of {view.offered_tokens_per_second:.1f}",
             f"{view.first_token_percent_in_time:.0f} %, {view.stream_percent_in_time:.0f} %",
         )

@@ -28,6 +28,7 @@ RUNNER = CliRunner()
 @pytest.fixture(autouse=True)
 def short_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "LEAST_SECONDS", 0.3)
+    monkeypatch.setattr(measure, "LEAST_LONE_SECONDS", 0.0)
     monkeypatch.setattr(point, "MOST_LAG_SECONDS", 10.0)  # the tests may run on a machine that is busy
 
 
@@ -62,6 +63,11 @@ async def test_a_server_is_measured_alone_and_at_a_rate(serve: Serve) -> None:
     assert only.seconds == pytest.approx(1.0, abs=0.01)
     assert result.characters_per_token == pytest.approx(5.0, rel=0.01)
     assert result.fit is not None
+
+
+async def test_a_version_that_the_server_does_not_say_can_be_said_for_it(serve: Serve) -> None:
+    result = await benched(await serve(generated), engine_version="b11549")
+    assert (result.server.engine, result.server.version) == ("Custom", "b11549")
 
 
 async def test_a_server_that_turns_everybody_away_is_an_error_in_its_own_words(serve: Serve) -> None:

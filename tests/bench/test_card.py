@@ -23,7 +23,7 @@ def test_a_result_becomes_a_card_that_the_model_admits() -> None:
     assert read.spec.summary.generated_tokens_per_second == Decimal(256)
     assert [point.saturated for point in read.spec.points] == [False, False, True]
     assert read.spec.fit.step.nanoseconds == 20_000_000
-    assert read.spec.measurement.command == "tokenpace bench --url=http://127.0.0.1:8000"
+    assert read.spec.measurement.command == "tokenpace bench --url=http://127.0.0.1:8000 --card=-"
 
 
 def test_a_cost_that_the_others_explain_is_a_nanosecond_that_planning_does_not_take_for_precise() -> None:

@@ -57,6 +57,11 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield unused
 
 
+@pytest.fixture(autouse=True)
+def _as_many_lone_requests_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "LEAST_LONE_SECONDS", 0.0)
+
+
 def bench_of(server: FakeServer, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> Bench:
     for module in (measure, open_loop):
         monkeypatch.setattr(module, "generate", server.generate)
@@ -79,6 +84,14 @@ async def test_what_one_request_costs_only_the_first_time_is_not_measured(
     lone = await bench_of(FakeServer(first_seconds=1.0), session, monkeypatch).lone()
     assert lone.first_token_seconds.p99 == pytest.approx(TOKEN_SECONDS)
     assert lone.generated_tokens == 20
+
+
+@pytest.mark.parametrize(("least_seconds", "requests"), [(0.0, 3), (10.0, 100)])
+async def test_requests_on_their_own_go_on_for_as_many_and_as_long_as_they_shall(
+    session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, least_seconds: float, requests: int
+) -> None:
+    monkeypatch.setattr(measure, "LEAST_LONE_SECONDS", least_seconds)
+    assert (await bench_of(FakeServer(), session, monkeypatch).lone()).requests == pytest.approx(requests, abs=1)
 
 
 async def test_a_server_that_fails_for_a_while_is_waited_for(

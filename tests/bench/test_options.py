@@ -5,7 +5,7 @@ import yaml
 
 from tokenpace.api.variant import EngineType
 from tokenpace.bench.errors import BenchError
-from tokenpace.bench.job import job
+from tokenpace.bench.job import MOST_TRACE_BYTES, job
 from tokenpace.bench.options import SELF, Options, arguments, command, of_variant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,11 +52,12 @@ def test_one_variant_of_several_must_be_named(name: str | None) -> None:
 
 
 def test_a_job_runs_the_same_command_without_rights_or_retries() -> None:
-    spec = job(HERE, image="tokenpace:test", variant="awq")["spec"]
-    container = spec["template"]["spec"]["containers"][0]
-    assert container["args"] == ["bench", *arguments(HERE), "--out=-"]
-    assert spec["backoffLimit"] == 0
-    assert spec["template"]["spec"]["automountServiceAccountToken"] is False
+    (made,) = job(HERE, image="tokenpace:test", variant="awq")
+    pod = made["spec"]["template"]["spec"]
+    assert made["metadata"]["name"] == "tokenpace-bench-awq"
+    assert pod["containers"][0]["args"] == ["bench", *arguments(HERE), "--out=-"]
+    assert made["spec"]["backoffLimit"] == 0
+    assert pod["automountServiceAccountToken"] is False
 
 
 def test_a_job_cannot_read_a_file_of_the_user() -> None:
@@ -65,5 +66,26 @@ def test_a_job_cannot_read_a_file_of_the_user() -> None:
 
 
 def test_a_job_can_measure_its_own_reference() -> None:
-    spec = job(Options(url="http://chat", reference=SELF), image="tokenpace:test", variant=None)["spec"]
-    assert "--reference=self" in spec["template"]["spec"]["containers"][0]["args"]
+    (made,) = job(Options(url="http://chat", reference=SELF), image="tokenpace:test", variant=None)
+    assert "--reference=self" in made["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+def test_a_job_finds_its_trace_where_the_config_map_is_mounted() -> None:
+    asked = Options(url="http://chat", trace=Path("mine/busy.csv"))
+    held, made = job(asked, image="tokenpace:test", variant="q4_0", trace="timestamp,prompt,generated")
+    pod = made["spec"]["template"]["spec"]
+    assert held["data"] == {"busy.csv": "timestamp,prompt,generated"}
+    assert held["metadata"]["name"] == pod["volumes"][0]["configMap"]["name"] == "tokenpace-bench-q4-0"
+    assert f"--trace={pod['containers'][0]['volumeMounts'][0]['mountPath']}/busy.csv" in pod["containers"][0]["args"]
+
+
+def test_a_trace_that_no_config_map_holds_is_refused() -> None:
+    asked = Options(url="http://chat", trace=Path("busy.csv"))
+    with pytest.raises(BenchError, match="1 MiB"):
+        job(asked, image="tokenpace:test", variant=None, trace="é" * (MOST_TRACE_BYTES // 2 + 1))
+
+
+def test_the_key_of_a_job_comes_from_a_secret_and_stands_in_no_manifest() -> None:
+    (made,) = job(Options(url="http://chat"), image="tokenpace:test", variant=None, key_from="chat-key")
+    (variable,) = made["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert variable["valueFrom"] == {"secretKeyRef": {"name": "chat-key", "key": "TOKENPACE_BENCH_API_KEY"}}

@@ -25,7 +25,11 @@ def stream(
 
 
 def measured(*streams: Stream) -> Point:
-    return point(streams, TEN_SECONDS, warm_up_seconds=2, offered_requests_per_second=0.2)
+    return point(streams, TEN_SECONDS, warm_up_seconds=2, offered_requests_per_second=0.2, lone_first_token_seconds=1)
+
+
+def full(*streams: Stream) -> bool:
+    return is_saturated(streams, TEN_SECONDS, offered_requests_per_second=1.2, lone_first_token_seconds=1)
 
 
 def test_times_and_speeds_of_one_request_worked_by_hand() -> None:
@@ -121,14 +125,19 @@ def test_a_point_without_a_token_says_what_the_server_said() -> None:
 def test_a_queue_that_grows_is_saturation() -> None:
     served = [stream(100.0 + second, 101.0 + second, 102.0 + second) for second in range(1, 8)]
     waiting = [stream(101.0 + number, end=None) for number in range(5)]
-    assert not is_saturated(served, TEN_SECONDS)
-    assert is_saturated([*served, *waiting], TEN_SECONDS)
+    assert not full(*served)
+    assert full(*served, *waiting)
+
+
+def test_fewer_than_were_offered_are_no_saturation_where_nobody_waits() -> None:
+    """By chance: the rate is that at which twelve come."""
+    assert not full(stream(101.0, 102.0, 103.0), stream(105.0, 106.0, 107.0), stream(109.0, 109.5, 111.0))
 
 
 @pytest.mark.parametrize("end", [End.REJECTED, End.REFUSED, End.CUT, End.TIMED_OUT])
 def test_requests_that_are_turned_away_are_saturation_too(end: End) -> None:
     turned_away = [stream(101.0 + number, end=end) for number in range(2)]
-    assert is_saturated([stream(101.0, 102.0, 103.0), *turned_away], TEN_SECONDS)
+    assert full(stream(101.0, 102.0, 103.0), *turned_away)
 
 
 def test_values_that_are_not_known_are_left_out_and_none_has_no_distribution() -> None:

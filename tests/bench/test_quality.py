@@ -47,7 +47,14 @@ def test_a_reference_that_met_other_tokens_is_no_reference() -> None:
 
 def test_a_result_without_quality_cannot_be_compared() -> None:
     with pytest.raises(BenchError, match="--quality"):
-        against(a_result(), a_result(quality=a_quality(-1, -1)))
+        against(a_result(), a_result(quality=a_quality(-1, -1)), "f16.json")
+
+
+@pytest.mark.parametrize("before", ["", " --reference=self"])
+def test_the_command_that_measures_it_again_names_the_reference(before: str) -> None:
+    mine = a_result(quality=a_quality(-1, -1), command=f"tokenpace bench --hardware='a b'{before}")
+    compared_with = against(mine, a_result(quality=a_quality(-1, -1)), "f16.json")
+    assert compared_with.command == "tokenpace bench '--hardware=a b' --reference=f16.json"
 
 
 async def ppl(serve: Serve, engine: EngineType, path: str, handler: Handler, positions: int) -> Perplexity:

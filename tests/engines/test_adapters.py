@@ -137,3 +137,15 @@ def test_scrapes_without_any_signal_give_no_reading(adapter: EngineAdapter) -> N
 
 def test_a_single_scrape_gives_no_reading_because_nothing_has_a_rate(adapter: EngineAdapter) -> None:
     assert adapter.read(Window((Scrape(0.0, dict.fromkeys(adapter.signals, 1.0)),))) is None
+
+
+def test_every_signal_begins_as_its_engines_metrics_do(adapter: EngineAdapter) -> None:
+    """Those of a server of the user's own begin as they like."""
+    begins = adapter.metric_prefixes or ("",)
+    assert all(signal.metric.startswith(begins) for signal in adapter.signals.values())
+
+
+def test_a_server_can_be_told_from_every_other_one(adapter: EngineAdapter) -> None:
+    """By the owner of its models, or by marks; a server of the user's own by neither."""
+    known_by = [(one.introduction.owned_by, one.introduction.marks) for one in ADAPTERS.values()]
+    assert known_by.count((adapter.introduction.owned_by, adapter.introduction.marks)) == 1

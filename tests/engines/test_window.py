@@ -90,3 +90,10 @@ def test_a_signal_that_comes_with_the_newest_scrape_does_not_make_up_for_one_tha
 @given(st.lists(st.fixed_dictionaries({"tokens": st.floats(0, 1e300), "requests": st.floats(0, 1e300)}), max_size=6))
 def test_no_counter_ever_decreases(values: list[dict[str, float]]) -> None:
     assert increase(window_of(*values), "tokens") >= 0
+
+
+def test_what_no_scrape_saw_is_unseen_only_of_a_server_that_has_worked() -> None:
+    unused = Window((Scrape(0.0, {"tokens": 0.0}), Scrape(1.0, {"tokens": 0.0})))
+    used = Window((Scrape(0.0, {"tokens": 0.0}), Scrape(1.0, {"tokens": 3.0, "running": 1.0})))
+    assert unused.unseen({"running", "waiting"}, used=("tokens",)) == frozenset()
+    assert used.unseen({"running", "waiting"}, used=("tokens",)) == {"waiting"}

@@ -20,7 +20,7 @@ StartPrometheus = Callable[[Path, str], AbstractContextManager[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """One pod: an exposition whose counters grow at given rates, by metric, or by metric with labels."""
+    """One pod: an exposition whose counters grow at given rates; these and gauges by metric, or metric with labels."""
 
     name: str
     text: str
@@ -44,7 +44,7 @@ class Server:
         rate = self.rates.get(metric + labels, self.rates.get(metric, 0.0))
         restarted = since_start >= self.restart_seconds
         grown = rate * (since_start - self.restart_seconds) if restarted else recorded + rate * since_start
-        return f"{metric}{labels} {self.gauges.get(metric, grown)!r}"
+        return f"{metric}{labels} {self.gauges.get(metric + labels, self.gauges.get(metric, grown))!r}"
 
 
 @cache

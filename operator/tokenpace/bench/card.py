@@ -57,13 +57,13 @@ def card(result: Result, name: str) -> Mapping[str, Any]:
             "batchLimit": result.server.slots,
         },
         "charactersPerToken": _decimal(result.characters_per_token),
-        "quality": None if result.quality is None else _quality(result.quality),
+        "quality": _task_quality(result) or (None if result.quality is None else _quality(result.quality)),
         "cost": _costs(result),
         "measurement": {
             "method": "open loop; latency from when a request was due; warm-up left out",
             "tool": f"tokenpace bench {version('tokenpace')}",
             "date": result.measured_at,
-            "command": result.command,
+            "command": f"{result.command} --card=-",
         },
     }
     try:
@@ -135,6 +135,22 @@ def _cost(cost: Estimate) -> dict[str, int]:
     return {
         "nanoseconds": max(1, value),
         "standardErrorNanoseconds": error if value or error else _NOT_KNOWN_NANOSECONDS,
+    }
+
+
+def _task_quality(result: Result) -> dict[str, Any] | None:
+    """Return the quality by a task's score, which says more than perplexity; what that found stands beside it."""
+    score = result.task_score
+    if score is None or score.percent is None:
+        return None
+    beside = (_quality(result.quality) if result.quality else None) or {}
+    return {
+        **beside,
+        "percent": _percent(score.percent.value),
+        "standardError": _decimal(score.percent.error),
+        "method": f"{score.metric} of the variant by that of the reference, {score.harness}",
+        "dataset": f"{score.task}, {score.samples} samples",
+        "reference": score.reference,
     }
 
 

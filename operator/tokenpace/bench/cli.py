@@ -13,7 +13,7 @@ import yaml
 
 from tokenpace.api.variant import EngineType
 from tokenpace.bench.card import card, card_name
-from tokenpace.bench.command import COMMENT, bench, beside, read
+from tokenpace.bench.command import COMMENT, bench, beside, read, scored
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.job import job
 from tokenpace.bench.options import Options, of_variant
@@ -40,6 +40,7 @@ def bench_server(
         str | None, typer.Option(help="Of any server with OpenAI's API, or TGI's: http://host:port, or with its path.")
     ] = None,
     engine: Annotated[EngineType | None, typer.Option(help="Default: what the server says of itself.")] = None,
+    engine_version: Annotated[str | None, typer.Option(help="Default: what the server says of itself.")] = None,
     model: Annotated[str | None, typer.Option(help="As the API knows it. Default: the first it lists.")] = None,
     api: Annotated[str, _speed(help="completions, chat or tgi.")] = "completions",
     prompt_tokens: Annotated[int | None, _speed(min=1, help="Mean; 256 by default, as LLM-Perf.")] = None,
@@ -56,6 +57,7 @@ def bench_server(
     timeout_seconds: Annotated[float, _speed(min=1, help="Of a request.")] = 300.0,
     quality: Annotated[bool, _quality("--quality", help="Measure perplexity and greedy answers, too.")] = False,
     quality_positions: Annotated[int, _quality(min=2, help="Tokens of the text.")] = 160,
+    task_scores: Annotated[Path | None, _quality(help="Result file of lm_eval at the same URL: one task.")] = None,
     reference: Annotated[
         str | None, _quality(help="Result of the variant that is 100 %; `self`: it is this one.")
     ] = None,
@@ -71,16 +73,20 @@ def bench_server(
     card_file: Annotated[Path | None, _output("--card", help="LLMSpeedCard; - for standard output.")] = None,
     result: Annotated[Path | None, _output(help="Measure nothing: take what a former run or a Job wrote.")] = None,
     job_image: Annotated[str | None, _output("--job", help="Measure nothing: print a Job of this image.")] = None,
+    api_key_secret: Annotated[
+        str | None, _output(help="With --job: Secret whose key TOKENPACE_BENCH_API_KEY the Job sends.")
+    ] = None,
     api_key: Annotated[str | None, typer.Option(envvar="TOKENPACE_BENCH_API_KEY", hidden=True)] = None,
 ) -> None:
     """Measure the speed of a server, and its quality: open-loop load up to saturation, and a speed card of it."""
     with told_in_a_line("bench", OSError, BenchError), _stopped_silently():
         asked = _declared(manifest, variant) | _asked(locals())
         if job_image is not None:
-            printed = job(_options(asked), image=job_image, variant=variant)
-            typer.echo(yaml.safe_dump(printed, sort_keys=False), nl=False)
+            recorded = None if trace is None else trace.read_text(encoding="utf-8")
+            manifests = job(_options(asked), image=job_image, variant=variant, trace=recorded, key_from=api_key_secret)
+            typer.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
         elif result is not None:
-            _write(beside(read(result), reference), out, card_file)
+            _write(beside(scored(read(result), task_scores), reference), out, card_file)
         else:
             _write(asyncio.run(bench(_options(asked), api_key=api_key, say=_say)), out, card_file)
 

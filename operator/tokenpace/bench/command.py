@@ -1,6 +1,7 @@
 """`tokenpace bench`: measures a server, and writes what was found."""
 
 import platform
+import shlex
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,11 @@ from tokenpace.bench.measure import Bench, Load, characters_per_token, first_rat
 from tokenpace.bench.open_loop import connections
 from tokenpace.bench.options import SELF, Options, command
 from tokenpace.bench.quality import compared, quality
-from tokenpace.bench.result import Machine, Point, Quality, Result, Workload
+from tokenpace.bench.result import Machine, Point, Quality, Result, TaskScore, Workload
 from tokenpace.bench.server import identify
 from tokenpace.bench.stream import ENDPOINTS, Endpoint
 from tokenpace.bench.sweep import declared, sweep
+from tokenpace.bench.task_score import compared_scores, read_task_score
 from tokenpace.traces import TraceError, read_trace
 
 COMMENT: Final = "#"
@@ -40,11 +42,12 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         OSError: a file cannot be read.
     """
     reference, schedule, endpoint = _reference(options), _schedule(options), _endpoint(options)
+    score = None if options.task_scores is None else read_task_score(options.task_scores)
     started_at = datetime.now(UTC)
     async with connections(checked(options.url), api_key=api_key) as session:
         server = await identify(session, options.model)
-        if options.engine is not None:
-            server = server.model_copy(update={"engine": options.engine})
+        said = {"engine": options.engine, "version": options.engine_version}
+        server = server.model_copy(update={name: value for name, value in said.items() if value is not None})
         seen = Bench(session, _load(options, endpoint(server.model), schedule), say)
         lone = await seen.lone()
         known = await quality(session, server, positions=options.quality_positions) if options.quality else None
@@ -72,8 +75,9 @@ async def bench(options: Options, *, api_key: str | None, say: Callable[[str], N
         hourly_cost=options.hourly_cost,
         cost_per_million_tokens=cost_per_million_tokens(options.hourly_cost, most),
         quality=known,
+        task_score=score,
     )
-    return result if options.reference is None else against(result, reference or result)
+    return result if options.reference is None else against(result, reference or result, options.reference)
 
 
 def beside(result: Result, named: str | None) -> Result:
@@ -87,7 +91,7 @@ def beside(result: Result, named: str | None) -> Result:
         BenchError: the file holds none, or the two cannot be compared.
         OSError: it cannot be read.
     """
-    return result if named is None else against(result, _named(named) or result)
+    return result if named is None else against(result, _named(named) or result, named)
 
 
 def _named(reference: str | None) -> Result | None:
@@ -95,17 +99,45 @@ def _named(reference: str | None) -> Result | None:
     return None if reference is None or reference == SELF else read(Path(reference))
 
 
-def against(result: Result, reference: Result) -> Result:
-    """Return a result with its quality as a share of the reference's.
+def against(result: Result, reference: Result, named: str) -> Result:
+    """Return a result with its quality as a share of the reference's, and the command that measures both again.
+
+    Args:
+        result: of this variant.
+        reference: what it is compared with.
+        named: the file of the reference as the command names it, or `SELF`.
 
     Raises:
-        BenchError: one of them has no quality, or they were measured on different texts.
+        BenchError: they have nothing in common that was measured of both, or it was on different texts or tasks.
     """
-    if result.quality is None or reference.quality is None:
-        raise BenchError("--reference: both must have been measured with --quality")
     name = f"{reference.model} {reference.quantization or reference.server.version or ''}".strip()
-    shared: Quality = compared(result.quality, reference.quality, name)
-    return result.model_copy(update={"quality": shared})
+    shared: dict[str, Quality | TaskScore] = {}
+    if result.quality is not None and reference.quality is not None:
+        shared["quality"] = compared(result.quality, reference.quality, name)
+    if result.task_score is not None and reference.task_score is not None:
+        shared["task_score"] = compared_scores(result.task_score, reference.task_score, name)
+    if not shared:
+        raise BenchError("--reference: both must have been measured with --quality, or have --task-scores")
+    return result.model_copy(update={**shared, "command": _with(result.command, f"--reference={named}")})
+
+
+def scored(result: Result, task_scores: Path | None) -> Result:
+    """Return a result with a task's score of the same server, if a file with one was named.
+
+    Raises:
+        BenchError: the file holds none.
+        OSError: it cannot be read.
+    """
+    if task_scores is None:
+        return result
+    asked = _with(result.command, f"--task-scores={task_scores}")
+    return result.model_copy(update={"task_score": read_task_score(task_scores), "command": asked})
+
+
+def _with(asked: str, option: str) -> str:
+    """Return a command line with an option in place of what it said of it before."""
+    flag = option.partition("=")[0] + "="
+    return shlex.join([*(one for one in shlex.split(asked) if not one.startswith(flag)), option])
 
 
 def read(path: Path) -> Result:
@@ -142,8 +174,8 @@ def cost_per_million_tokens(hourly_cost: float | None, tokens_per_second: float 
 
 
 def _reference(options: Options) -> Result | None:
-    if options.reference is not None and not options.quality:
-        raise BenchError("--reference: compares qualities: give --quality, too")
+    if options.reference is not None and not options.quality and options.task_scores is None:
+        raise BenchError("--reference: compares qualities: give --quality, too, or --task-scores")
     return _named(options.reference)
 
 

@@ -24,6 +24,8 @@ WARM_UP_REQUESTS: Final = 2.0
 """The least, in times of a request on its own: the first streams would else meet an empty server."""
 LEAST_SECONDS: Final = 5.0
 """Of a point. Chunks come in bursts of up to a tenth of a second from a server whose CPU is limited."""
+LEAST_LONE_SECONDS: Final = 10.0
+"""Of the requests on their own, with 10 requests at least by default: both are LLM-Perf's."""
 ATTEMPTS: Final = 4
 PAUSE_SECONDS: Final = 5.0
 """Between two attempts. Together they are more than the ten seconds that a container takes which is begun again."""
@@ -55,6 +57,7 @@ class Bench:
         self.rows: list[Row] = []
         self.characters_per_token = 0.0
         self.lone_seconds = 0.0
+        self._lone_first_token_seconds = 0.0
         self._session = session
         self._load = load
         self._say = say
@@ -67,7 +70,11 @@ class Bench:
         Raises:
             BenchError: one failed, or the server counts no tokens.
         """
-        streams = [await self._alone() for _ in range(self._load.lone_requests + 1)][1:]
+        await self._alone()
+        now, streams = asyncio.get_running_loop().time, list[Stream]()
+        enough_at = now() + LEAST_LONE_SECONDS
+        while len(streams) < self._load.lone_requests or now() < enough_at:
+            streams.append(await self._alone())
         self.rows += lone_rows(streams)
         tokens = sum(stream.tokens for stream in streams)
         self.characters_per_token = sum(stream.characters for stream in streams) / tokens
@@ -78,6 +85,7 @@ class Bench:
         prompt_tokens = sum(stream.prompt_tokens or 0 for stream in streams) / len(streams)
         if first is None or per_token is None:
             raise BenchError("--generated-tokens: the answers have no second token: ask for 2 or more")
+        self._lone_first_token_seconds = first.p50
         self.lone_seconds = first.p50 + per_token.p50 * (tokens / len(streams) - 1)
         self._say(f"alone: first token {first.p50:.3g} s, {1 / per_token.p50:.3g} tokens/s")
         return Lone(
@@ -112,7 +120,13 @@ class Bench:
             await _ended(loop, window, patience_seconds=seconds)
             loop.stop()
         streams = [*loop.ended, *loop.in_flight]
-        measured = point(streams, window, warm_up_seconds=warm_up, offered_requests_per_second=rate)
+        measured = point(
+            streams,
+            window,
+            warm_up_seconds=warm_up,
+            offered_requests_per_second=rate,
+            lone_first_token_seconds=self._lone_first_token_seconds,
+        )
         if measured.refused is None:
             self.rows += crowd_rows(streams)
         self._say(_line(measured))

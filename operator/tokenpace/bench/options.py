@@ -26,6 +26,7 @@ class Options:
 
     url: str
     engine: EngineType | None = None
+    engine_version: str | None = None
     model: str | None = None
     model_name: str | None = None
     api: str = "completions"
@@ -41,6 +42,7 @@ class Options:
     timeout_seconds: float = 300.0
     quality: bool = False
     quality_positions: int = 160
+    task_scores: Path | None = None
     reference: str | None = None
     quantization: str | None = None
     image: str | None = None

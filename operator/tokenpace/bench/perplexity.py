@@ -17,6 +17,8 @@ import aiohttp
 from tokenpace.api.variant import EngineType
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.result import Perplexity, Server
+from tokenpace.engines.engine import PromptScoring
+from tokenpace.engines.registry import ADAPTERS
 
 SKIPPED_POSITIONS: Final = 32
 """At the beginning: there any model is surprised by whatever comes."""
@@ -44,7 +46,7 @@ async def perplexity(
     Raises:
         BenchError: the server does not tell, or answers otherwise than it should.
     """
-    score = _SCORES.get(server.engine, _echoed)
+    score = _SCORES[ADAPTERS[EngineType(server.engine)].prompt_scoring]
     try:
         scored = await score(session, server.model, text, positions)
     except (KeyError, IndexError, TypeError, ValueError, aiohttp.ClientError) as error:
@@ -105,7 +107,11 @@ async def _of_llama_cpp(session: aiohttp.ClientSession, _model: str, text: str, 
     return scored
 
 
-_SCORES: Final[Mapping[str, Score]] = {EngineType.LLAMA_CPP: _of_llama_cpp, EngineType.TGI: _of_tgi}
+_SCORES: Final[Mapping[PromptScoring, Score]] = {
+    PromptScoring.ECHO: _echoed,
+    PromptScoring.PREFILL_DETAILS: _of_tgi,
+    PromptScoring.NEXT_TOKENS: _of_llama_cpp,
+}
 
 
 async def _post(session: aiohttp.ClientSession, path: str, body: Mapping[str, Any]) -> Any:

@@ -97,7 +97,7 @@ class Point(Part):
     refused: str | None
     """Why this point says nothing of the server; its speeds and times are then null."""
     saturated: bool
-    """Whether requests came faster than they were served: more than a tenth of them stayed in flight."""
+    """Whether requests came faster than they were served: somebody waited, and less than nine tenths ended."""
     streams: float | None
     """Mean number of streams that were being generated."""
     generation_tokens_per_second: float | None
@@ -177,6 +177,22 @@ class Quality(Part):
     """Mean share of each of the reference's answers that comes before the first difference."""
 
 
+class TaskScore(Part):
+    """What lm-evaluation-harness found at the same URL, and, where there is one, as a share of the reference's."""
+
+    harness: str
+    task: str
+    """With its version."""
+    metric: str
+    value: float
+    error: float
+    """Standard error."""
+    samples: int
+    reference: str | None = None
+    percent: Estimate | None = None
+    """100 · value / value of the reference. Answers are not paired: the errors of both add up as squares."""
+
+
 class Result(Part):
     """One benchmark of one variant."""
 
@@ -205,6 +221,7 @@ class Result(Part):
     cost_per_million_tokens: float | None
     """Generated tokens, at `generation_tokens_per_second`, in the currency of the hourly cost."""
     quality: Quality | None
+    task_score: TaskScore | None = None
 
 
 def json_schema() -> str:

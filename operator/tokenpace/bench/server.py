@@ -1,24 +1,17 @@
 """Which server answers: what each says of itself, through its own API."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
 
-from tokenpace.api.variant import EngineType
 from tokenpace.bench.errors import BenchError
 from tokenpace.bench.result import Server
-
-_OWNERS: Final[Mapping[str, EngineType]] = {
-    "llamacpp": EngineType.LLAMA_CPP,
-    "vllm": EngineType.VLLM,
-    "sglang": EngineType.SGLANG,
-    "tensorrt_llm": EngineType.TENSORRT_LLM,
-    "ovms": EngineType.OPENVINO,
-}
-"""`owned_by` of the models in /v1/models."""
+from tokenpace.engines.engine import EngineAdapter
+from tokenpace.engines.registry import ADAPTERS
 
 _ANSWER_SECONDS: Final = 10.0
+_UNKNOWN: Final = "unknown"
+"""In the version that a server was built without: llama.cpp outside its repository says ``b0-unknown``."""
 
 
 async def identify(session: aiohttp.ClientSession, model: str | None) -> Server:
@@ -33,24 +26,34 @@ async def identify(session: aiohttp.ClientSession, model: str | None) -> Server:
     """
     models = await _json(session, "models")
     listed: dict[str, Any] = next(iter((models or {}).get("data") or ()), {})
-    info = await _json(session, "../info")
-    if info is not None and "model_id" in info and "version" in info:
-        name = model or listed.get("id") or info["model_id"]
-        # Not max_concurrent_requests: that many may wait before it answers 429.
-        most = info.get("max_batch_size")
-        return Server(engine=EngineType.TGI, version=info["version"], model=name, slots=most)
-    name = model or listed.get("id")
+    adapter, said = await _introduced(session, str(listed.get("owned_by", "")).lower())
+    introduction = adapter.introduction
+    name = model or listed.get("id") or said.get(introduction.model)
     if name is None:
         raise BenchError("--url: the server lists no model: is the address right? Else give --model")
-    engine = _OWNERS.get(str(listed.get("owned_by", "")).lower(), EngineType.CUSTOM)
-    if engine is EngineType.LLAMA_CPP:
-        properties = await _json(session, "../props") or {}
-        return Server(
-            engine=engine, version=properties.get("build_info"), model=name, slots=properties.get("total_slots")
-        )
-    path = "../get_server_info" if engine is EngineType.SGLANG else "../version"
-    version = (await _json(session, path) or {}).get("version")
-    return Server(engine=engine, version=None if version is None else str(version), model=name, slots=None)
+    version = said.get(introduction.version)
+    return Server(
+        engine=adapter.type,
+        version=None if version is None or _UNKNOWN in str(version) else str(version),
+        model=name,
+        slots=said.get(introduction.slots) if introduction.slots else None,
+    )
+
+
+async def _introduced(session: aiohttp.ClientSession, owner: str) -> tuple[EngineAdapter, dict[str, Any]]:
+    """Return the server's adapter, and what it answers where such a server tells its version; empty if it does not.
+
+    One that is known by the owner of its models is asked; else those that can only be known by their answer, the last
+    of which, a server of the user's own, is known by nothing.
+    """
+    named = [one for one in ADAPTERS.values() if one.introduction.owned_by == owner]
+    adapters = named or [one for one in ADAPTERS.values() if one.introduction.owned_by is None]
+    for adapter in adapters:
+        for path in adapter.introduction.paths:
+            said = await _json(session, f"../{path}")
+            if said is not None and said.keys() >= adapter.introduction.marks:
+                return adapter, said
+    return adapters[-1], {}
 
 
 async def _json(session: aiohttp.ClientSession, path: str) -> dict[str, Any] | None:

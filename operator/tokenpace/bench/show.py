@@ -67,6 +67,10 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
         yield "fit", f"off by {100 * fit.relative_residual:.2g} % (root mean square of {fit.requests} times)"
     if result.cost_per_million_tokens is not None:
         yield "a million tokens", f"{result.cost_per_million_tokens:.3g}"
+    if (score := result.task_score) is not None:
+        yield score.task, f"{score.metric} {score.value:.3g} ± {score.error:.2g} ({score.samples} samples)"
+        if score.percent is not None:
+            yield "quality", f"{score.percent.value:.1f} ± {score.percent.error:.1f} % of {score.reference}"
     if quality is not None:
         seen = quality.perplexity
         yield "perplexity", f"{seen.perplexity:.4g} ± {seen.error:.2g} ({seen.positions} tokens, {seen.missed} missed)"

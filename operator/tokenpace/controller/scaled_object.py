@@ -18,6 +18,7 @@ from tokenpace.api.resource import LLMDeployment
 from tokenpace.api.scaling import Scaling, Schedule
 from tokenpace.api.variant import EngineType
 from tokenpace.controller.manifest import ManifestError
+from tokenpace.engines.registry import ADAPTERS
 from tokenpace.planning.schedules import schedule_problems
 
 _DEFAULT_MOST_REPLICAS = 100
@@ -27,18 +28,6 @@ _LONGEST_STABILIZATION_SECONDS = 3600
 _LONGEST_COMMENT = 300
 _STREAM_TOKENS_PER_SECOND = 20
 _CONTEXT_TOKENS = 8192
-
-_ENGINES = {
-    "vllm:": EngineType.VLLM,
-    "sglang:": EngineType.SGLANG,
-    "tgi_": EngineType.TGI,
-    "trtllm_": EngineType.TENSORRT_LLM,
-    "nv_trt_llm_": EngineType.TENSORRT_LLM,
-    "nv_llm_": EngineType.TENSORRT_LLM,
-    "ovms_": EngineType.OPENVINO,
-    "llamacpp:": EngineType.LLAMA_CPP,
-}
-"""How the metrics of an inference server begin."""
 
 _BEHAVIOR = "advanced.horizontalPodAutoscalerConfig.behavior"
 _WITHOUT_COUNTERPART = {
@@ -95,7 +84,9 @@ def _imported(scaled: Mapping[str, Any]) -> Imported:
     triggers = [one for one in _list(spec, "triggers") if isinstance(one, dict)]
     queries = " ".join(str(_part(one, "metadata").get("query", "")) for one in triggers)
     fewest, most = _count(spec, "minReplicaCount", 0), _count(spec, "maxReplicaCount", _DEFAULT_MOST_REPLICAS)
-    engine = next((engine for start, engine in _ENGINES.items() if start in queries), None)
+    engine = next(
+        (engine for engine, one in ADAPTERS.items() if any(start in queries for start in one.metric_prefixes)), None
+    )
     model = re.search(r'model_name="([^"\\]+)"', queries)
     name, given = _legal_name(str(metadata.get("name", ""))), str(target.get("name", ""))
     down = _part(spec, *_BEHAVIOR.split("."), "scaleDown")

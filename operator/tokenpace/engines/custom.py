@@ -13,7 +13,7 @@ from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.variant import EngineType, Variant
 from tokenpace.engines.arguments import batch_limit_of, number_problems
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
-from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import FieldProblem, GenerationApi, Introduction, Launch, PromptScoring, Signal
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import declared_place, hub_cache_variable, mounted_weights
 from tokenpace.engines.window import Window, growth, ratio
@@ -27,6 +27,8 @@ COUNTERS: Final = frozenset(
         "generated_tokens", "prompt_tokens", "first_tokens", "gaps", "gap_seconds", "ended", "ended_tokens",
     }
 )  # fmt: skip
+
+_INTRODUCTION: Final = Introduction()
 
 _DESCRIPTION: Final = Description(
     title="Any other server",
@@ -122,6 +124,9 @@ class Custom:
     drain_seconds: int = DRAIN_SECONDS
     generation_api: GenerationApi = GenerationApi.COMPLETIONS
     silent_until_used: bool = False
+    metric_prefixes: tuple[str, ...] = ()
+    introduction: Introduction = _INTRODUCTION
+    prompt_scoring: PromptScoring = PromptScoring.ECHO
 
     @property
     def port(self) -> int:
@@ -179,7 +184,11 @@ class Custom:
         """Translate the scrapes; None with fewer than two that saw tokens and streams, because nothing has a rate then.
 
         A counter or gauge that is declared and not there yet is 0: many libraries export a series after its first use.
+        Prompts and queue of a server that has generated are not measured where they are not there.
         """
+        optional = _UNMEASURED_WITHOUT.keys()
+        unseen = (optional - self.signals) | window.unseen(optional, used=("generated_tokens",))
+        admits = not window.unseen({"first_tokens"}, used=("generated_tokens",))
         window = window.complete({"generated_tokens", "running"}).from_first_use(self.signals)
         running = window.mean("running")
         if window.seconds <= 0 or running is None:
@@ -193,10 +202,10 @@ class Custom:
             prompt_tokens_per_second=grown.get("prompt_tokens", 0.0) / window.seconds,
             running_streams=running,
             waiting_requests=window.last("waiting") or 0.0,
-            requests_per_second=_admitted(window, grown),
+            requests_per_second=_admitted(window, grown) if admits else None,
             tokens_per_completion=ratio(grown.get("ended_tokens", 0.0), grown.get("ended", 0.0)),
             seconds_per_output_token=ratio(grown.get("gap_seconds", 0.0), grown.get("gaps", 0.0)) or None,
-            unmeasured=frozenset(_UNMEASURED_WITHOUT[role] for role in _UNMEASURED_WITHOUT.keys() - self.signals),
+            unmeasured=frozenset(_UNMEASURED_WITHOUT[role] for role in unseen),
         )
 
 

@@ -66,6 +66,33 @@ class GenerationApi(StrEnum):
 COMPLETIONS_PATH: Final = "/v1/completions"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """What a server says of itself: how `tokenpace bench` tells which one answers, and in which version."""
+
+    owned_by: str | None = None
+    """Of the models that it lists, in lower case; None where that is no name of the server."""
+    paths: tuple[str, ...] = ("version",)
+    """Where it tells its version, from the root of its API; the first that answers, newest name first."""
+    marks: frozenset[str] = frozenset()
+    """Fields of that answer which no other server has: what a server without `owned_by` is known by."""
+    version: str = "version"
+    model: str = "id"
+    slots: str | None = None
+    """Names of these in the answer."""
+
+
+class PromptScoring(StrEnum):
+    """How a server tells the probabilities of tokens that it is given: what perplexity is measured by."""
+
+    ECHO = "Echo"
+    """OpenAI's completions with ``echo`` and ``logprobs``: the whole text in one request."""
+    PREFILL_DETAILS = "PrefillDetails"
+    """Text Generation Inference's ``decoder_input_details``: the same."""
+    NEXT_TOKENS = "NextTokens"
+    """llama.cpp's ``n_probs``: it names those of generated tokens only, so that each position is a request."""
+
+
 class EngineAdapter(Protocol):
     """One inference server."""
 
@@ -92,6 +119,18 @@ class EngineAdapter(Protocol):
     @property
     def silent_until_used(self) -> bool:
         """Whether a server that was never used exports nothing at all: it is then idle, and not missing."""
+
+    @property
+    def metric_prefixes(self) -> tuple[str, ...]:
+        """How the names of its metrics begin; none where users name them."""
+
+    @property
+    def introduction(self) -> Introduction:
+        """What it says of itself."""
+
+    @property
+    def prompt_scoring(self) -> PromptScoring:
+        """How it tells the probabilities of a prompt's tokens, where it can be made to."""
 
     @property
     def signals(self) -> Mapping[str, Signal]:

@@ -20,7 +20,15 @@ from tokenpace.engines.arguments import (
     quantization_problems,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
-from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import (
+    COMPLETIONS_PATH,
+    FieldProblem,
+    GenerationApi,
+    Introduction,
+    Launch,
+    PromptScoring,
+    Signal,
+)
 from tokenpace.engines.hardware import Hardware
 from tokenpace.engines.pod import (
     EngineContainer,
@@ -148,6 +156,9 @@ class LlamaCpp:
     generation_api = GenerationApi.COMPLETIONS
     completions_path = COMPLETIONS_PATH
     silent_until_used = False
+    metric_prefixes = ("llamacpp:",)
+    introduction = Introduction(owned_by="llamacpp", paths=("props",), version="build_info", slots="total_slots")
+    prompt_scoring = PromptScoring.NEXT_TOKENS
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {

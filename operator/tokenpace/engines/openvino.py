@@ -22,7 +22,7 @@ from tokenpace.engines.arguments import (
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.draining import drain_script
-from tokenpace.engines.engine import FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import FieldProblem, GenerationApi, Introduction, Launch, PromptScoring, Signal
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, directory_problems, mounted_weights, revision_problems
@@ -105,7 +105,12 @@ _DESCRIPTION: Final = Description(
                 Measure("requests admitted", "`ovms_requests_accepted`", When.ON_ARRIVAL),
                 Measure("tokens per request", "`spec.traffic.generatedTokens`", When.ESTIMATED),
                 Measure("seconds per prompt token", "learned from the load", When.ESTIMATED),
-                Measure("seconds per output token", "streams over tokens/s", When.ESTIMATED),
+                Measure(
+                    "seconds per output token",
+                    "streams over tokens/s: `ovms_graph_processing_time_us` is not read, because it holds the wait and "
+                    "the prompt, too",
+                    When.ESTIMATED,
+                ),
             ),
         ),
     ),
@@ -132,6 +137,10 @@ _DESCRIPTION: Final = Description(
             "versions refuse the flag without `--task`, so it is not passed on. Give it in `args` where yours takes "
             "it; without it nothing is seen to wait."
         ),
+        (
+            "Pods that accept requests and never count a packet are missing: no client streams, or the image's list of "
+            "metrics lacks `ovms_responses`."
+        ),
         "A `revision` cannot be asked for: it downloads the main branch.",
         (
             "On GPUs its user must be in the group of `/dev/dri`, which is the node's own: name its number in "
@@ -150,6 +159,9 @@ class OpenVINO:
     generation_api = GenerationApi.COMPLETIONS
     completions_path = "/v3/completions"
     silent_until_used = False
+    metric_prefixes = ("ovms_",)
+    introduction = Introduction(owned_by="ovms", paths=("v2",))
+    prompt_scoring = PromptScoring.ECHO
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
@@ -198,11 +210,15 @@ class OpenVINO:
     def read(self, window: Window) -> Reading | None:
         """Translate the scrapes; None with fewer than two that saw the graphs, because nothing has a rate then.
 
-        A counter with labels is there only after its first use. Each streamed answer is a graph from its request to
-        its end, whether it is worked on or waits for its turn: one gauge holds both.
+        None, too, where requests came before these scrapes and no packet of an answer was ever counted: its speed is
+        not known, and not 0. A counter with labels is there only after its first use. Each streamed answer is a graph
+        from its request to its end, whether it is worked on or waits for its turn: one gauge holds both.
         """
-        window = window.complete({"graphs"}).from_first_use(self.signals)
-        if window.seconds <= 0:
+        window = window.complete({"graphs"})
+        admits = not window.unseen({"accepted"}, used=("packets",))
+        unseen = Window(window.scrapes[:1]).unseen({"packets"}, used=("accepted",)) and window.last("packets") is None
+        window = window.from_first_use(self.signals)
+        if window.seconds <= 0 or unseen:
             return None
         steps = window.steps(COUNTERS)
         grown = growth(steps, COUNTERS)
@@ -212,7 +228,7 @@ class OpenVINO:
             prompt_tokens_per_second=0.0,
             running_streams=window.mean("graphs") or 0.0,
             waiting_requests=0.0,
-            requests_per_second=grown["accepted"] / window.seconds,
+            requests_per_second=grown["accepted"] / window.seconds if admits else None,
             unmeasured=frozenset({Unmeasured.PROMPT_TOKENS, Unmeasured.WAITING_REQUESTS}),
         )
 

@@ -22,12 +22,20 @@ from tokenpace.engines.arguments import (
     with_values,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
-from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import (
+    COMPLETIONS_PATH,
+    FieldProblem,
+    GenerationApi,
+    Introduction,
+    Launch,
+    PromptScoring,
+    Signal,
+)
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, directory_problems, hub_cache_variable, model_location, mounted_weights
 from tokenpace.engines.window import Window, growth, ratio
-from tokenpace.planning.observation import Reading
+from tokenpace.planning.observation import Reading, Unmeasured
 
 IMAGES: Final[Mapping[Hardware, str]] = MappingProxyType(
     {Hardware.NVIDIA: "lmsysorg/sglang:v0.5.18", Hardware.AMD: "lmsysorg/sglang:v0.5.18-rocm720-mi30x"}
@@ -150,6 +158,9 @@ class SGLang:
     generation_api = GenerationApi.COMPLETIONS
     completions_path = COMPLETIONS_PATH
     silent_until_used = True
+    metric_prefixes = ("sglang:",)
+    introduction = Introduction(owned_by="sglang", paths=("server_info", "get_server_info"))
+    prompt_scoring = PromptScoring.ECHO
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
@@ -206,33 +217,41 @@ class SGLang:
     def read(self, window: Window) -> Reading | None:
         """Translate the scrapes; None with fewer than two that saw any series, because nothing has a rate then.
 
-        A counter is there only after its first use, beside gauges that are there from the start. A version that has
-        counted no step, but says how fast it is, counts none at all. A request is admitted when it has its first token
-        or begins to wait; one that is in prefill is counted a moment later.
+        A counter is there only after its first use, beside gauges that are there from the start: None, too, of a server
+        that has worked without saying how fast, or on how many streams. A version that has counted no step, but says
+        how fast it is, counts none at all. A request is admitted when it has its first token or begins to wait; one
+        that is in prefill is counted a moment later.
         """
         counts_steps = any(window.last(name) is not None for name in LIVE_COUNTERS)
+        speed, prompts = (
+            ("decoded_tokens", "computed_prompt_tokens") if counts_steps else ("old_tokens_per_second", "prompt_tokens")
+        )
+        # A first token is no step's: answers of one token leave the counter of steps unused.
+        unseen = window.unseen({speed, prompts, "running", "waiting"}, used=("ended_tokens", "gaps", "old_gaps"))
+        lacking = {prompts: Unmeasured.PROMPT_TOKENS, "waiting": Unmeasured.WAITING_REQUESTS}
+        admits = not window.unseen({"first_tokens"}, used=("ended_tokens", "gaps", "old_gaps"))
         window = window.from_first_use(self.signals)
-        if window.seconds <= 0:
+        if window.seconds <= 0 or unseen & {speed, "running"}:
             return None
         steps = window.steps(COUNTERS)
         grown = growth(steps, COUNTERS)
         # A first token is the prefill's and no step's: with short answers that is one of a few.
         generated = (grown["decoded_tokens"] + grown["first_tokens"]) / window.seconds
         waiting = window.last("waiting") or 0.0
+        begun = grown["first_tokens"] + waiting - window.scrapes[0].values["waiting"]
         return Reading(
             window_seconds=window.seconds,
             generated_tokens_per_second=generated if counts_steps else window.mean("old_tokens_per_second") or 0.0,
-            prompt_tokens_per_second=grown["computed_prompt_tokens" if counts_steps else "prompt_tokens"]
-            / window.seconds,
+            prompt_tokens_per_second=grown[prompts] / window.seconds,
             running_streams=window.mean("running") or 0.0,
             waiting_requests=waiting,
-            requests_per_second=max(0.0, grown["first_tokens"] + waiting - window.scrapes[0].values["waiting"])
-            / window.seconds,
+            requests_per_second=max(0.0, begun) / window.seconds if admits else None,
             tokens_per_completion=ratio(grown["ended_tokens"], grown["ended"]),
             seconds_per_output_token=ratio(
                 grown["gap_seconds"] + grown["old_gap_seconds"], grown["gaps"] + grown["old_gaps"]
             )
             or None,
+            unmeasured=frozenset(lacking[name] for name in unseen),
         )
 
 

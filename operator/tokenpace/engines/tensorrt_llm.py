@@ -22,7 +22,15 @@ from tokenpace.engines.arguments import (
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
 from tokenpace.engines.draining import drain_script
-from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import (
+    COMPLETIONS_PATH,
+    FieldProblem,
+    GenerationApi,
+    Introduction,
+    Launch,
+    PromptScoring,
+    Signal,
+)
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import SCRATCH_DIRECTORY, EngineContainer, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import (
@@ -34,7 +42,7 @@ from tokenpace.engines.weights import (
     revision_problems,
 )
 from tokenpace.engines.window import Window, growth, ratio
-from tokenpace.planning.observation import Reading
+from tokenpace.planning.observation import Reading, Unmeasured
 
 FIRST_VERSION: Final = "1.3.0rc12"
 """The first with token counters and gauges (NVIDIA/TensorRT-LLM#12545): docs/architecture/core/model-servers.md of
@@ -155,7 +163,12 @@ _DESCRIPTION: Final = Description(
                 ),
                 Measure("tokens per request", "`nv_llm_output_token_len`", When.AT_END),
                 Measure("seconds per prompt token", "learned from the load", When.ESTIMATED),
-                Measure("seconds per output token", "streams over tokens/s", When.ESTIMATED),
+                Measure(
+                    "seconds per output token",
+                    "streams over tokens/s: `nv_inference_request_duration_us` is not read, because it holds the wait "
+                    "and the prompt, too",
+                    When.ESTIMATED,
+                ),
             ),
         ),
     ),
@@ -180,7 +193,8 @@ _DESCRIPTION: Final = Description(
         (
             f"The oldest version that can be read is {FIRST_VERSION}, the first with token counters and gauges "
             "([#12545](https://github.com/NVIDIA/TensorRT-LLM/pull/12545)); the final 1.2.1 has latencies only. Pods "
-            "without `trtllm_generation_tokens_total` are missing, not idle."
+            "without `trtllm_generation_tokens_total` are missing, not idle, and so are those that generate without "
+            "`trtllm_num_requests_running`, which takes `enable_iter_perf_stats`."
         ),
     ),
 )
@@ -195,6 +209,9 @@ class TensorRTLLM:
     generation_api = GenerationApi.COMPLETIONS
     completions_path = COMPLETIONS_PATH
     silent_until_used = True
+    metric_prefixes = ("trtllm_", "nv_trt_llm_", "nv_llm_")
+    introduction = Introduction(owned_by="tensorrt_llm")
+    prompt_scoring = PromptScoring.ECHO
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
@@ -256,20 +273,27 @@ class TensorRTLLM:
         return batch_limit_of(template, BATCH_FLAGS)
 
     def read(self, window: Window) -> Reading | None:
-        """Translate the scrapes; None with fewer than two that saw any series, or where tokens are not counted.
+        """Translate the scrapes; None with fewer than two that saw any series, because nothing has a rate then.
 
+        None, too, where requests have ended and tokens or streams are not counted: an older version, or its options.
         Tokens are counted when requests end. Those that came are those that ended and those by which the requests in
         the server have become more.
         """
         is_triton = any(window.last(name) is not None for name in self.signals if name.startswith("triton_"))
-        counts_waiting = window.last("triton_waiting") is not None
-        counts_tokens = window.last("ended_tokens") is not None or window.last("ended") is None
+        prefix = "triton_" if is_triton else ""
+        running, waiting, active, tokens_ended, prompts = (
+            f"{prefix}{name}" for name in ("running", "waiting", "active", "ended_tokens", "prompt_tokens")
+        )
+        derives_waiting = window.last(waiting) is None and window.last(active) is not None
+        queue = active if derives_waiting else waiting
+        lacking = {prompts: Unmeasured.PROMPT_TOKENS, queue: Unmeasured.WAITING_REQUESTS}
+        unseen = window.unseen({tokens_ended, running, *lacking}, used=(f"{prefix}ended", tokens_ended))
+        admits = not window.unseen({f"{prefix}ended"}, used=(tokens_ended,))
         window = window.from_first_use(self.signals)
-        if window.seconds <= 0 or not (is_triton or counts_tokens):
+        if window.seconds <= 0 or unseen & {tokens_ended, running}:
             return None
-        running, waiting = ("triton_running", "triton_waiting") if is_triton else ("running", "waiting")
         first, last = window.scrapes[0].values, window.scrapes[-1].values
-        if is_triton and not counts_waiting:
+        if derives_waiting:
             waits = max(0.0, last["triton_active"] - last["triton_running"])
             came = last["triton_active"] - first["triton_active"]
         else:
@@ -277,18 +301,18 @@ class TensorRTLLM:
             came = last[running] + last[waiting] - first[running] - first[waiting]
         steps = window.steps(COUNTERS)
         grown = growth(steps, COUNTERS)
-        prefix = "triton_" if is_triton else ""
-        ended, tokens = grown[f"{prefix}ended"], grown[f"{prefix}ended_tokens"]
+        ended, tokens = grown[f"{prefix}ended"], grown[tokens_ended]
         by_token = ratio(grown["decode_seconds"], tokens - ended) or None
         return Reading(
             window_seconds=window.seconds,
             generated_tokens_per_second=tokens / window.seconds,
-            prompt_tokens_per_second=grown[f"{prefix}prompt_tokens"] / window.seconds,
+            prompt_tokens_per_second=grown[prompts] / window.seconds,
             running_streams=window.mean(running) or 0.0,
             waiting_requests=waits,
-            requests_per_second=max(0.0, ended + came) / window.seconds,
+            requests_per_second=max(0.0, ended + came) / window.seconds if admits else None,
             tokens_per_completion=ratio(tokens, ended),
             seconds_per_output_token=by_token or ratio(grown["token_seconds"], grown["requests_timed"]) or None,
+            unmeasured=frozenset(lacking[name] for name in unseen),
         )
 
 

@@ -25,7 +25,15 @@ from tokenpace.engines.arguments import (
     with_values,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
-from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import (
+    COMPLETIONS_PATH,
+    FieldProblem,
+    GenerationApi,
+    Introduction,
+    Launch,
+    PromptScoring,
+    Signal,
+)
 from tokenpace.engines.hardware import Hardware, device_count, hardware
 from tokenpace.engines.llama_cpp import QUANTIZATIONS as GGUF_QUANTIZATIONS
 from tokenpace.engines.pod import (
@@ -221,6 +229,14 @@ class TextGenerationInference:
     generation_api = GenerationApi.TEXT_GENERATION
     completions_path = COMPLETIONS_PATH
     silent_until_used = True
+    metric_prefixes = ("tgi_",)
+    introduction = Introduction(
+        paths=("info",),
+        marks=frozenset({"model_id", "version"}),
+        model="model_id",
+        slots="max_batch_size",  # not max_concurrent_requests: that many may wait before it answers 429
+    )
+    prompt_scoring = PromptScoring.PREFILL_DETAILS
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {
@@ -275,11 +291,14 @@ class TextGenerationInference:
         """Translate the scrapes; None with fewer than two that saw any series, because nothing has a rate then.
 
         The router sets its queue's length with every request that it accepts. Where requests came and there is no
-        queue, it is a backend that counts requests alone, at their end: llama.cpp, and TensorRT-LLM.
+        queue, it is a backend that counts requests alone, at their end: llama.cpp, and TensorRT-LLM. None, too,
+        where it has worked without counting its prompts, tokens or streams.
         """
         has_queue = window.last("waiting") is not None
+        needed = {"prompts", *(("sequence_steps", "running") if has_queue else ("ended_tokens", "ended_seconds"))}
+        unseen = window.unseen(needed, used=("ended_tokens", "ended_seconds", "sequence_steps"))
         window = window.from_first_use(self.signals)
-        if window.seconds <= 0:
+        if window.seconds <= 0 or unseen:
             return None
         return router_reading(window) if has_queue else ended_reading(window)
 

@@ -22,7 +22,15 @@ from tokenpace.engines.arguments import (
     with_values,
 )
 from tokenpace.engines.description import Description, Measure, Mode, Verified, When
-from tokenpace.engines.engine import COMPLETIONS_PATH, FieldProblem, GenerationApi, Launch, Signal
+from tokenpace.engines.engine import (
+    COMPLETIONS_PATH,
+    FieldProblem,
+    GenerationApi,
+    Introduction,
+    Launch,
+    PromptScoring,
+    Signal,
+)
 from tokenpace.engines.hardware import Hardware, hardware
 from tokenpace.engines.pod import EngineContainer, cpu_limit_variable, engine_pod_template, pod_template_problems
 from tokenpace.engines.weights import Weights, directory_problems, hub_cache_variable, model_location, mounted_weights
@@ -163,6 +171,9 @@ class Vllm:
     generation_api = GenerationApi.COMPLETIONS
     completions_path = COMPLETIONS_PATH
     silent_until_used = False
+    metric_prefixes = ("vllm:",)
+    introduction = Introduction(owned_by="vllm")
+    prompt_scoring = PromptScoring.ECHO
     description = _DESCRIPTION
     signals: Mapping[str, Signal] = MappingProxyType(
         {

@@ -57,6 +57,19 @@ class Window:
         nothing = dict.fromkeys(signals, 0.0)
         return Window(tuple(Scrape(scrape.at_seconds, {**nothing, **scrape.values}) for scrape in seen))
 
+    def unseen(self, signals: Collection[str], *, used: Collection[str]) -> frozenset[str]:
+        """Return those signals that no scrape saw of a server that has worked: it does not export them.
+
+        Before its first use a server may lack them because it is idle, and nothing is said.
+
+        Args:
+            signals: what is asked about.
+            used: counters, any of which is above 0 once it has worked.
+        """
+        if not any(scrape.values.get(name, 0.0) > 0 for scrape in self.scrapes for name in used):
+            return frozenset()
+        return frozenset(signals) - {name for scrape in self.scrapes for name in scrape.values}
+
     def steps(self, counters: Collection[str]) -> Steps:
         """Return each scrape's values after those it grew from: the previous scrape's, or zeros after a restart.
 
