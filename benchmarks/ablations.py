@@ -13,6 +13,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -167,15 +169,20 @@ def constants(laboratory: Laboratory, only: str) -> Iterator[Ablation]:
                 yield Ablation(f"{name} = {other:g}", scenario, SEEDS, shipped, without, "")
 
 
-def row(ablation: Ablation) -> str:
-    """Return a row of the table: with and without, where they differ."""
-    pairs = zip(ablation.shipped.cells(), ablation.ablated.cells(), strict=True)
-    cells = (one if one == other else f"{one} → {other}" for one, other in pairs)
-    return f"| {ablation.without} | `{ablation.scenario}` | {' | '.join(cells)} | {ablation.stays} |"
+def rows(of_one: Sequence[Ablation]) -> Iterator[str]:
+    """Yield the rows of one mechanism: with it and without it, where that differs, and where nothing does."""
+    differ = [one for one in of_one if one.shipped.cells() != one.ablated.cells()]
+    for number, one in enumerate(differ):
+        pairs = zip(one.shipped.cells(), one.ablated.cells(), strict=True)
+        cells = (shipped if shipped == ablated else f"{shipped} → {ablated}" for shipped, ablated in pairs)
+        yield f"| {one.without} | `{one.scenario}` | {' | '.join(cells)} | {'' if number else one.stays} |"
+    if same := [f"`{one.scenario}`" for one in of_one if one not in differ]:
+        stays = "" if differ else of_one[0].stays
+        yield f"| {of_one[0].without} | {', '.join(same)} | no difference |{' |' * (len(COLUMNS) - 1)} {stays} |"
 
 
 def main() -> None:
-    """Print the table as it comes, and write the file at the end."""
+    """Print the table, a mechanism at a time, and write the file at the end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--trace", type=Path)
     parser.add_argument("--json", type=Path)
@@ -183,18 +190,21 @@ def main() -> None:
     parser.add_argument("--constants", action="store_true")
     options = parser.parse_args()
     laboratory = Laboratory(options.trace)
-    print(f"| without | scenario | {' | '.join(COLUMNS)} | why it stays |")
+    print(f"| without | scenario | {' | '.join(COLUMNS)} | what it is worth, where that is not plain |")
     print(f"|---|---|{'---|' * len(COLUMNS)}---|")
     found: list[Ablation] = []
-    for one in (constants if options.constants else mechanisms)(laboratory, options.only):
-        found.append(one)
-        print(row(one), flush=True)
+    measured = (constants if options.constants else mechanisms)(laboratory, options.only)
+    for _, together in groupby(measured, key=attrgetter("without")):
+        of_one = list(together)
+        found += of_one
+        print("\n".join(rows(of_one)), flush=True)
     if options.json:
         _write(options.json, found)
 
 
 def _write(path: Path, found: Sequence[Ablation]) -> None:
-    path.write_text(json.dumps({"ablations": [asdict(one) for one in found]}, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(json.dumps(asdict(one), ensure_ascii=False) for one in found)
+    path.write_text(f'{{"ablations": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ MECHANISMS = (
         name="safe fleet",
         replaced={"need.SAFE_FLEET_AFTER_SECONDS": math.inf},
         scenarios=("metrics-lost", "metrics-lost-in-a-crowd"),
-        stays="0.3 points, within chance. A fall just before would hold for as long as metrics are gone (`test_plan`)",
+        stays="0.3 points, within chance. A fall just before would hold as long as metrics are gone",
     ),
     Mechanism(
         name="nothing added while requests miss pods",
