@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.replay.recorded import AZURE_HOUR, needs_azure_hour
 
-from tokenpace.traces import Request, TraceError, read_trace
+from tokenpace.traces import Request, TraceError, read_recording, read_trace
 
 AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
 2023-11-16 18:15:46.6805900,374,44
@@ -107,3 +107,16 @@ def test_the_recorded_hour_has_the_length_and_the_means_that_its_description_giv
     assert requests[-1].at_seconds == pytest.approx(3501.721937, abs=1e-6)
     assert sum(request.prompt_tokens for request in requests) / len(requests) == pytest.approx(1154.7, abs=0.1)
     assert sum(request.generated_tokens for request in requests) / len(requests) == pytest.approx(211.1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("time", "begins"),
+    [
+        pytest.param("2023-11-16 18:15:46", 1700158546.0, id="a date"),
+        pytest.param("1700158546.5", 1700158546.5, id="seconds since 1970"),
+        pytest.param("12.5", None, id="seconds of a clock of its own"),
+    ],
+)
+def test_a_recording_knows_its_day_where_its_times_tell_it(tmp_path: Path, time: str, begins: float | None) -> None:
+    path = written(tmp_path, f"timestamp,prompt,generated\n{time},7,3\n")
+    assert read_recording(path).begins_at_seconds == begins

@@ -155,6 +155,8 @@ def replay_traffic(
         Path | None,
         typer.Option(help="A fleet of your own to replay the trace on: an LLMDeployment, or with its truth."),
     ] = None,
+    copies: Annotated[int, typer.Option(min=1, help="Of the trace, laid over each other on your own fleet.")] = 1,
+    faster: Annotated[float, typer.Option(help="How many times as fast as recorded the trace comes to it.")] = 1.0,
     scenario: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
     policy: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
     seed: Annotated[
@@ -179,6 +181,8 @@ def replay_traffic(
         replay(
             trace=trace,
             fleet=fleet,
+            copies=copies,
+            faster=faster,
             scenario=scenario,
             policy=policy,
             seeds=seed or REPORTED_SEEDS[:1],

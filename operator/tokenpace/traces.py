@@ -44,12 +44,29 @@ class Request(NamedTuple):
     """Who sends it: what sticky balancing keeps on its connections."""
 
 
+class Recording(NamedTuple):
+    """Recorded requests, and when they were."""
+
+    requests: tuple[Request, ...]
+    begins_at_seconds: float | None
+    """Unix seconds of the first request; None where its times are seconds of a clock of its own."""
+
+
+DATED_NANOSECONDS: Final = 10**18
+"""Times from here on, September 2001, are dates; a smaller number of seconds says nothing of the day."""
+
+
 class TraceError(ValueError):
     """A trace that cannot be read; the message names the file, the line, the field and the cure."""
 
 
 def read_trace(path: Path) -> tuple[Request, ...]:
-    """Return the recorded requests, timed from the first.
+    """Return the recorded requests, timed from the first. Raises what `read_recording` does."""
+    return read_recording(path).requests
+
+
+def read_recording(path: Path) -> Recording:
+    """Return the recorded requests, timed from the first, and when that was.
 
     Raises:
         TraceError: the file is empty, has other columns, a row that cannot be true, or rows out of order.
@@ -79,7 +96,7 @@ def read_trace(path: Path) -> tuple[Request, ...]:
         raise TraceError(f"{path}: is not text in UTF-8: save it as such, uncompressed") from error
     if not requests:
         raise TraceError(f"{path}: holds no requests: give a trace with at least one row. {WHERE_TO_GET_ONE}")
-    return tuple(requests)
+    return Recording(tuple(requests), beginning / 10**9 if beginning >= DATED_NANOSECONDS else None)
 
 
 Row = tuple[int, tuple[str, str, str], Mapping[str, Any]]

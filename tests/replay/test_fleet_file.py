@@ -134,6 +134,14 @@ def test_variants_that_the_operator_would_not_run_are_left_out(tmp_path: Path) -
     assert set(fleet.variants) == {"bf16"}
 
 
+def scheduled(start: str) -> dict[str, Any]:
+    content = manifest()
+    content["spec"]["scaling"]["schedules"] = [
+        {"name": "noon", "start": start, "end": "0 13 * * *", "minReplicas": 2},
+    ]
+    return content
+
+
 def with_truth(**truth: Any) -> dict[str, Any]:
     return {"deployment": manifest(), "truth": truth}
 
@@ -154,6 +162,12 @@ BOTH = {"table": {}, "costs": {"stepSeconds": 1, "tokenSeconds": 1, "promptToken
         pytest.param(manifest(expected={}), "declare `streamTokensPerSecond`, or state `costs`", id="no speed"),
         pytest.param(manifest(expected={"streamTokensPerSecond": "40"}), "streamTokensPerSecond: ", id="a string"),
         pytest.param(manifest(maxReplicas=0), "spec.variants: none has `maxReplicas` above 0", id="none in use"),
+        pytest.param(
+            manifest(engine={"type": "OpenVINO"}),
+            "spec.variants[bf16].engine.type: metrics of OpenVINO are not replayed yet: replay it as one of VLLM",
+            id="engine",
+        ),
+        pytest.param(scheduled("99 * * * *"), "spec.scaling.schedules[noon].start: `99 * * * *` is no cron", id="cron"),
         pytest.param(manifest(quantization="q8"), "spec.variants[bf16].quantization: ", id="quantization"),
         pytest.param(with_truth(scrapeSecs=1), "truth.scrapeSecs: is unknown: correct its spelling", id="misspelt"),
         pytest.param(with_truth(scrapeSeconds=0), "truth.scrapeSeconds: Input should be greater than 0", id="zero"),

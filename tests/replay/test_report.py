@@ -4,8 +4,10 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 from tests.replay.own import manifest, trace
 from tests.replay.test_comparison import CASES, done, small_scenarios
 from typer.testing import CliRunner
@@ -108,6 +110,59 @@ def test_a_users_own_trace_on_their_own_manifest_is_answered_in_sentences(tmp_pa
     assert "What tokenpace would have done" in (out / "index.html").read_text(encoding="utf-8")
 
 
+NIGHT = {"name": "night", "start": "0 22 * * *", "end": "0 6 * * *", "minReplicas": 2}
+NOVEMBER_2023 = 1_700_085_600
+
+
+def own(folder: Path, *options: str, begins: int = 0, **scaling: Any) -> Result:
+    asked = ["--trace", trace(folder, begins), "--fleet", manifest(folder, **scaling), "--policy", "tokenpace"]
+    return RUNNER.invoke(app, ["replay", *map(str, asked), "--out", str(folder / "out"), *options])
+
+
+def reported(folder: Path) -> Report:
+    return Report.model_validate_json((folder / "out" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_copies_and_a_faster_trace_bring_more_requests_in_less_time(tmp_path: Path) -> None:
+    assert own(tmp_path, "--copies", "3", "--faster", "2").exit_code == 0
+    (found,) = reported(tmp_path).scenarios
+    assert found.policies[0].requests == 3 * 240
+    assert found.about == "240 recorded requests in 61 s, 3 copies over each other."
+
+
+def test_schedules_that_held_and_a_sleep_that_was_left_out_are_said(tmp_path: Path) -> None:
+    wake = {"metricName": "asked_total"}
+    result = own(tmp_path, begins=NOVEMBER_2023, schedules=[NIGHT], scaleToZeroAfterSeconds=60, wake=wake)
+    assert result.exit_code == 0, result.output
+    advice = " ".join(reported(tmp_path).advice)
+    assert "`scaling.scaleToZeroAfterSeconds` was left out" in advice
+    assert "`scaling.schedules` held at the hours of the trace" in advice
+    assert "At 0:00:10: " in advice  # two replicas at ten in the evening
+
+
+@pytest.mark.parametrize(
+    ("begins", "options"),
+    [
+        pytest.param(0, [], id="seconds"),
+        pytest.param(NOVEMBER_2023, ["--faster", "2"], id="a faster clock"),
+        pytest.param(NOVEMBER_2023, ["--copies", "2"], id="shifted copies"),
+    ],
+)
+def test_schedules_are_refused_where_requests_have_no_clock(tmp_path: Path, begins: int, options: list[str]) -> None:
+    result = own(tmp_path, *options, begins=begins, schedules=[NIGHT])
+    assert result.exit_code == 1
+    assert "spec.scaling.schedules: go by the clock, and the requests have none" in result.stderr
+
+
+def test_a_trace_cannot_be_so_much_faster(tmp_path: Path) -> None:
+    assert "--faster: must be above 0, not nan" in own(tmp_path, "--faster", "nan").stderr
+
+
+def test_another_shape_of_the_trace_is_another_run(tmp_path: Path) -> None:
+    assert own(tmp_path).exit_code == 0
+    assert "replays.jsonl: was replayed from another trace" in own(tmp_path, "--copies", "2", "--resume").stderr
+
+
 def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ["--trace", trace(tmp_path), "--fleet", manifest(tmp_path), "--policy", "tokenpace", "--out", tmp_path]
     assert RUNNER.invoke(app, ["replay", *map(str, asked)]).exit_code == 0
@@ -150,6 +205,7 @@ def test_a_target_that_no_fleet_was_believed_to_keep_is_said_without_an_oracle_t
         pytest.param(["--policy", ","], "--policy: names nothing", id="no policy"),
         pytest.param(["--trace", "none.csv"], "No such file or directory: 'none.csv'", id="no trace"),
         pytest.param(["--fleet", "none.yaml"], "--trace: must be given with --fleet", id="a fleet without a trace"),
+        pytest.param(["--copies", "2"], "--copies, --faster: must be given with --fleet", id="copies of no trace"),
         pytest.param(["--settings", "pyproject.toml"], "pyproject.toml: is no report.json", id="settings"),
         pytest.param(["--sweep", "--policy", "tokenpace"], "must have oracle and tokenpace with --sweep", id="sweep"),
         pytest.param(

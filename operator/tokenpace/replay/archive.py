@@ -30,6 +30,8 @@ class _Inputs(BaseModel):
     """The version that ran."""
     files: tuple[str | None, ...]
     """SHA-256 of the trace and of the fleet; None where there is none."""
+    reshaped: tuple[float, ...]
+    """What else decides about the traffic: how many copies, how many times as fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +42,25 @@ class Archive:
     replayed: dict[Case, Replayed]
 
     @classmethod
-    def begin(cls, folder: Path, files: Iterable[Path | None], *, resume: bool) -> "Archive":
+    def begin(
+        cls, folder: Path, files: Iterable[Path | None], *, reshaped: Iterable[float] = (), resume: bool
+    ) -> "Archive":
         """Begin a file, or go on with the one that is there. A last line that was cut off is replayed again.
 
         Args:
             folder: of the report.
             files: that are replayed, the trace and the fleet.
-            resume: whether what is there counts. It does only for the same files and the same version.
+            reshaped: numbers by which the trace is changed.
+            resume: whether what is there counts. It does only for the same of both and the same version.
 
         Raises:
             ArchiveError: what is there was replayed from something else.
             OSError: the file cannot be read or written.
         """
         path = folder / FILE
-        inputs = _Inputs(tokenpace=version("tokenpace"), files=tuple(map(_digest, files)))
+        inputs = _Inputs(
+            tokenpace=version("tokenpace"), files=tuple(map(_digest, files)), reshaped=tuple(map(float, reshaped))
+        )
         lines = path.read_bytes().splitlines(keepends=True) if resume and path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
         if not whole:

@@ -1,5 +1,6 @@
 """`tokenpace replay`: reads what is to be replayed, replays it, and writes the report."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from rich.table import Table
 from tokenpace.replay.archive import Archive, ArchiveError
 from tokenpace.replay.comparison import Case, Mark, Replayed, Source, Sweep, replay_all, swept, tuned
 from tokenpace.replay.fleet_file import FleetFileError, read_fleet
+from tokenpace.replay.generators import denser
 from tokenpace.replay.policies.registry import POLICIES
 from tokenpace.replay.report.advice import advice
 from tokenpace.replay.report.build import ORACLE, OURS, as_shipped, build
@@ -23,7 +25,7 @@ from tokenpace.replay.report.write import write
 from tokenpace.replay.scenarios import HELD_OUT, TRAINING_SEEDS, replay_of, scenarios
 from tokenpace.replay.speeds import SpeedTableError
 from tokenpace.replay.truth import Scenario
-from tokenpace.traces import TraceError, read_trace
+from tokenpace.traces import TraceError, read_recording
 
 ALL: Final = "all"
 
@@ -61,6 +63,8 @@ def replay(
     *,
     trace: Path | None,
     fleet: Path | None,
+    copies: int = 1,
+    faster: float = 1.0,
     scenario: str,
     policy: str,
     seeds: Sequence[int],
@@ -76,6 +80,8 @@ def replay(
     Args:
         trace: recorded traffic.
         fleet: a user's own fleet, on which the trace is replayed; without one the scenarios of the comparison are.
+        copies: of the trace, laid over each other.
+        faster: how many times as fast as recorded its requests come.
         scenario: names with commas between, or `ALL`.
         policy: likewise.
         seeds: of what is reported.
@@ -90,7 +96,7 @@ def replay(
         ReplayError: what was asked for cannot be replayed.
         OSError: a file cannot be read or written.
     """
-    source = partial(read_scenarios, trace, fleet)
+    source = partial(read_scenarios, trace, fleet, copies, faster)
     try:
         known = source()
     except (TraceError, FleetFileError, SpeedTableError) as error:
@@ -101,7 +107,7 @@ def replay(
     settled = _settings(settings)
     out.mkdir(parents=True, exist_ok=True)
     try:
-        archive = Archive.begin(out, (trace, fleet), resume=resume)
+        archive = Archive.begin(out, (trace, fleet), reshaped=(copies, faster), resume=resume)
     except ArchiveError as error:
         raise ReplayError(str(error)) from error
     work = _Work(source, processes, archive, console)
@@ -126,20 +132,34 @@ def replay(
     return report
 
 
-def read_scenarios(trace: Path | None, fleet: Path | None) -> tuple[Scenario, ...]:
+def read_scenarios(
+    trace: Path | None, fleet: Path | None, copies: int = 1, faster: float = 1.0
+) -> tuple[Scenario, ...]:
     """Return the scenarios: of the comparison, or a user's own trace on their own fleet.
 
     Raises:
-        ReplayError: a fleet was given, and no trace.
+        ReplayError: a fleet was given, and no trace, or its schedules go by a clock that the trace does not have; or
+            the trace is to be reshaped, and there is no fleet.
         TraceError, FleetFileError, SpeedTableError, OSError: a file cannot be read.
     """
-    recorded = None if trace is None else read_trace(trace)
+    recording = None if trace is None else read_recording(trace)
     if fleet is None:
-        return scenarios(recorded)
-    if recorded is None:
+        if (copies, faster) != (1, 1.0):
+            raise ReplayError("--copies, --faster: must be given with --fleet: the scenarios have sizes of their own")
+        return scenarios(None if recording is None else recording.requests)
+    if recording is None:
         raise ReplayError("--trace: must be given with --fleet: the requests that the fleet is to serve")
+    if not 0 < faster < math.inf:
+        raise ReplayError(f"--faster: must be above 0, not {faster:g}; with 2 the trace takes half of its time")
     own, faults = read_fleet(fleet)
-    return (replay_of(recorded, own, faults),)
+    begins_at_seconds = recording.begins_at_seconds if (copies, faster) == (1, 1.0) else None
+    if own.spec.scaling.schedules and begins_at_seconds is None:
+        raise ReplayError(
+            f"{fleet}: spec.scaling.schedules: go by the clock, and the requests have none: give a --trace whose times "
+            "are dates, without --copies and --faster, or remove them"
+        )
+    requests = denser(recording.requests, faster)
+    return (replay_of(requests, own, faults, copies=copies, begins_at_seconds=begins_at_seconds),)
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:

@@ -21,12 +21,14 @@ from tokenpace.api.scaling import Balancing
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.api.support import runnable_variants
 from tokenpace.api.variant import EngineType, Variant
-from tokenpace.engines import llama_cpp, tgi, vllm
+from tokenpace.engines import llama_cpp, sglang, tgi, vllm
 from tokenpace.engines.arguments import launched_streams
 from tokenpace.engines.registry import problems
 from tokenpace.planning.leadtime import USUAL_LEAD_SECONDS
 from tokenpace.planning.prior import declared_belief
+from tokenpace.planning.schedules import schedule_problems
 from tokenpace.replay.llama_fleet import LogNormalSeconds
+from tokenpace.replay.policies.tokenpace import SIGNALS
 from tokenpace.replay.speeds import (
     LLAMA2_70B_ON_4_H100,
     PRECISIONS,
@@ -43,7 +45,7 @@ UNLIMITED_STREAMS: Final = 256
 STARTUP_DEVIATION: Final = 0.2
 """Standard deviation of the logarithm of start-up times where none is given: nine of ten lie within 40 %. Assumed."""
 
-_BATCH_FLAGS: Final = (*vllm.BATCH_FLAGS, *tgi.BATCH_FLAGS, *llama_cpp.SLOT_FLAGS)
+_BATCH_FLAGS: Final = (*vllm.BATCH_FLAGS, *tgi.BATCH_FLAGS, *sglang.BATCH_FLAGS, *llama_cpp.SLOT_FLAGS)
 
 _SPEEDS: Final = ("streamTokensPerSecond", "generationTokensPerSecond", "prefillTokensPerSecond")
 
@@ -199,6 +201,14 @@ def _runnable(spec: LLMDeploymentSpec) -> LLMDeploymentSpec:
         raise FleetFileError("spec.variants: none has `maxReplicas` above 0 and a `quality` from `slo.minQuality` on")
     if found := [problem for variant in runnable for problem in problems(spec, variant)]:
         raise FleetFileError("; ".join(f"{problem.field}: {problem.message}" for problem in found))
+    for variant in runnable:
+        if variant.engine_type not in SIGNALS:
+            raise FleetFileError(
+                f"spec.variants[{variant.name}].engine.type: metrics of {variant.engine_type} are not replayed yet: "
+                f"replay it as one of {', '.join(SIGNALS)}"
+            )
+    if problem := next(schedule_problems(spec.scaling.schedules), None):
+        raise FleetFileError(problem)
     return spec.model_copy(update={"variants": runnable})
 
 

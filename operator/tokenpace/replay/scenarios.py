@@ -74,14 +74,34 @@ def scenarios(
     )
 
 
-def replay_of(trace: Sequence[Request], fleet: Fleet, faults: Faults | None = None) -> Scenario:
-    """Return the scenario of a user's own trace on their own fleet: the requests as they were, whatever the seed."""
+def replay_of(
+    trace: Sequence[Request],
+    fleet: Fleet,
+    faults: Faults | None = None,
+    *,
+    copies: int = 1,
+    begins_at_seconds: float | None = None,
+) -> Scenario:
+    """Return the scenario of a user's own trace on their own fleet.
+
+    Args:
+        trace: recorded requests.
+        fleet: that serves them.
+        faults: what goes wrong.
+        copies: of the trace, laid over each other, shifted by chance. One is replayed as it was, whatever the seed.
+        begins_at_seconds: Unix seconds of its beginning, where that is known.
+    """
     seconds = trace[-1].at_seconds + 1.0
+    recorded = f"{len(trace)} recorded requests in {seconds:.0f} s"
+    recording = Traffic("recording", seconds, tuple(trace), begins_at_seconds=begins_at_seconds)
+    once = copies == 1
     return Scenario(
         name="recording",
-        about=f"{len(trace)} recorded requests in {seconds:.0f} s, as they came.",
+        about=f"{recorded}, as they came." if once else f"{recorded}, {copies} copies over each other.",
         fleet=fleet,
-        traffic=partial(_as_recorded, traffic=Traffic(name="recording", seconds=seconds, requests=tuple(trace))),
+        traffic=partial(_as_recorded, traffic=recording)
+        if once
+        else partial(overlaid, name="recording", requests=tuple(trace), copies=copies, seconds=seconds),
         faults=faults or Faults(),
     )
 

@@ -29,3 +29,5 @@ class Traffic:
     """In the order of their times."""
     reply: Reply | None = field(default=None)
     """None for open-loop traffic, which arrives whatever the service does."""
+    begins_at_seconds: float | None = None
+    """Unix seconds of the beginning, which schedules go by; None for traffic of no day."""

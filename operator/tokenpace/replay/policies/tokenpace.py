@@ -20,6 +20,7 @@ from tokenpace.planning.decision import Verdict
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.observation import Canary, Hindrance, Idle, Live, Missing, Observation, Pod, Sample
 from tokenpace.planning.plan import plan
+from tokenpace.planning.schedules import in_force
 from tokenpace.prometheus.samples import sample_in
 from tokenpace.prometheus.settings import PrometheusSettings
 from tokenpace.replay.policies.policy import PolicyKind
@@ -61,10 +62,12 @@ class Tokenpace:
     """What was said whenever the fleet or the reason changed."""
     passed: set[str]
     """Pods whose canary was asked for: it passed."""
+    begins_at_seconds: float | None
+    """Unix seconds of the traffic's beginning, which schedules go by; None where it has no day."""
 
     def decide(self, view: View) -> Mapping[str, int]:
         """Return the planner's fleet."""
-        decided, self.memory = plan(self.spec, self._observed(view), self.memory, view.at_seconds)
+        decided, self.memory = plan(self._in_force(view.at_seconds), self._observed(view), self.memory, view.at_seconds)
         self.passed |= decided.canaries
         now = Told(
             view.at_seconds,
@@ -77,6 +80,10 @@ class Tokenpace:
         if last is None or (last.fleet, last.reason) != (now.fleet, now.reason):
             self.told.append(now)
         return decided.fleet
+
+    def _in_force(self, at_seconds: float) -> LLMDeploymentSpec:
+        begins = self.begins_at_seconds
+        return self.spec if begins is None else in_force(self.spec, begins + at_seconds)
 
     def _observed(self, view: View) -> Observation:
         return Observation(
@@ -117,11 +124,12 @@ class Tokenpace:
         return sample or Missing()
 
 
-def tokenpace(fleet: Fleet, _traffic: Traffic, setting: float) -> Tokenpace:
+def tokenpace(fleet: Fleet, traffic: Traffic, setting: float) -> Tokenpace:
     """Return the operator for a fleet.
 
     Args:
         fleet: its spec is all that is known of it.
+        traffic: when it begins is all that is known of it.
         setting: requests that planning allows to miss a latency target, as a multiple of what is declared.
     """
     resource = {"metadata": {"name": "replay"}}
@@ -134,6 +142,7 @@ def tokenpace(fleet: Fleet, _traffic: Traffic, setting: float) -> Tokenpace:
         memory=Memory(),
         told=[],
         passed=set(),
+        begins_at_seconds=traffic.begins_at_seconds,
     )
 
 
@@ -194,6 +203,23 @@ def _tgi(scrape: Scrape) -> Values:
     }
 
 
+def _sglang(scrape: Scrape) -> Values:
+    """Return the scheduler's series: a first token comes with its prefill, and counts as no decoded one."""
+    further_tokens = max(0.0, scrape.generated_tokens - scrape.first_tokens)
+    return {
+        "decoded_tokens": further_tokens,
+        "computed_prompt_tokens": scrape.prompt_tokens,
+        "prompt_tokens": scrape.ended_prompt_tokens,
+        "first_tokens": scrape.first_tokens,
+        "ended": scrape.ended,
+        "ended_tokens": scrape.ended_generated_tokens,
+        "gaps": further_tokens,
+        "gap_seconds": scrape.stream_seconds,
+        "running": scrape.running,
+        "waiting": scrape.waiting,
+    }
+
+
 def _llama_cpp(scrape: Scrape) -> Values:
     """Return llama-server's series: decodes times busy slots are the tokens that were generated."""
     return {
@@ -209,7 +235,12 @@ def _llama_cpp(scrape: Scrape) -> Values:
 
 
 SIGNALS: Final[Mapping[EngineType, Callable[[Scrape], Values]]] = MappingProxyType(
-    {EngineType.VLLM: _vllm, EngineType.TGI: _tgi, EngineType.LLAMA_CPP: _llama_cpp}
+    {
+        EngineType.VLLM: _vllm,
+        EngineType.TGI: _tgi,
+        EngineType.SGLANG: _sglang,
+        EngineType.LLAMA_CPP: _llama_cpp,
+    }
 )
 """What each engine's adapter reads, by the adapter's own names, from what the replay scrapes."""
 

@@ -24,6 +24,7 @@ def advice(fleet: Fleet, ours: Replayed, oracle: Replayed | None) -> tuple[str, 
         _attained(fleet, ours, oracle),
         _paid(ours, oracle),
         _grounds(fleet),
+        *_left_out(fleet),
         *_decisions(fleet, ours.told),
     )
 
@@ -59,6 +60,22 @@ def _grounds(fleet: Fleet) -> str:
     """Return what all of this rests on."""
     sources = dict.fromkeys(truth.speeds.source for truth in fleet.variants.values())
     return f"All of this is as true as the speeds that it was replayed with: {'; '.join(sources)}."
+
+
+def _left_out(fleet: Fleet) -> tuple[str, ...]:
+    """Return what is declared and cannot be in a replay, or not for all."""
+    scaling = fleet.spec.scaling
+    sleeps = (
+        "`scaling.scaleToZeroAfterSeconds` was left out: no trace has a series for `wake`, and nothing slept."
+        if scaling.sleeps_after_seconds is not None and scaling.wake is not None
+        else ""
+    )
+    schedules = (
+        "`scaling.schedules` held at the hours of the trace, for tokenpace alone: no other policy knows them."
+        if scaling.schedules
+        else ""
+    )
+    return tuple(filter(None, (sleeps, schedules)))
 
 
 def _decisions(fleet: Fleet, told: Sequence[Told]) -> tuple[str, ...]:
