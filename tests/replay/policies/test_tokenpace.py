@@ -46,8 +46,8 @@ def at_work(at: float) -> Scrape:
         running=10,
         generated_tokens=200 * at,
         prompt_tokens=1000 * at,
-        admitted=requests,
-        first_tokens=requests,
+        admitted=requests + 10,
+        first_tokens=requests + 10,
         ended=requests,
         ended_generated_tokens=100.0 * requests,
         ended_prompt_tokens=500.0 * requests,
@@ -78,7 +78,7 @@ def test_a_pod_at_work_is_read_by_the_adapter_of_its_engine(engine: EngineType) 
     assert sample.reading.window_seconds == 60.0
     assert sample.reading.generated_tokens_per_second == pytest.approx(200.0)
     assert sample.reading.prompt_tokens_per_second == pytest.approx(1000.0)
-    assert sample.reading.running_streams == pytest.approx(10.0, rel=0.03)  # TGI: and those that its adapter adds
+    assert sample.reading.running_streams == pytest.approx(10.0, rel=0.03)  # TGI: and two prefills of 0.1 s a second
     assert sample.reading.seconds_per_output_token == pytest.approx(0.05, rel=0.02)
 
 

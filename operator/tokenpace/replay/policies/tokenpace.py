@@ -185,7 +185,8 @@ def _tgi(scrape: Scrape) -> Values:
     """Return the router's series: a step generates a token of each sequence, and every prefill is one prompt.
 
     The duration of an ended request is its prefill and its stream. Of those that have not ended yet the prefill counts
-    here already, which the adapter takes off again as long as about as many end as begin.
+    here already, which the adapter takes off again as long as about as many end as begin. The gauge knows a request
+    from its first token on.
     """
     return {
         "sequence_steps": scrape.generated_tokens,
@@ -198,7 +199,7 @@ def _tgi(scrape: Scrape) -> Values:
         "queued_seconds": scrape.queue_seconds,
         "prefills": scrape.first_tokens,
         "prefill_seconds": scrape.prefill_seconds,
-        "running": scrape.running,
+        "running": scrape.first_tokens - scrape.ended,
         "waiting": scrape.waiting,
     }
 
