@@ -5,7 +5,8 @@ import pytest
 
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.engines.engine import Launch
-from tokenpace.engines.tgi import IMAGES, QUANTIZATIONS, TextGenerationInference
+from tokenpace.engines.tgi import TextGenerationInference
+from tokenpace.engines.tgi_description import IMAGES, QUANTIZATIONS
 
 Specify = Callable[..., LLMDeploymentSpec]
 Start = Callable[..., Launch]
