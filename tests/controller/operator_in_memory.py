@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tokenpace.api.variant import EngineType
+from tokenpace.api.wake import WakeSignal
 from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, SERVICES, SPEED_CARDS, Kind
 from tokenpace.controller.canaries import Canaries
 from tokenpace.controller.journal import Journal
@@ -17,6 +18,7 @@ from tokenpace.controller.side_by_side import SideBySide
 from tokenpace.controller.speed_cards import keep_card
 from tokenpace.controller.unchanged import Unchanged
 from tokenpace.prometheus.samples import MetricsAnswer
+from tokenpace.prometheus.wake import ResourceKey, WakeAnswer
 from tokenpace.telemetry.metrics import OperatorMetrics
 
 
@@ -85,6 +87,9 @@ class SilentPrometheus:
     async def sample(self, engine_types: frozenset[EngineType]) -> MetricsAnswer:
         self.asked.append(engine_types)
         return MetricsAnswer(samples={}, problems={})
+
+    async def wakes(self, _: Mapping[ResourceKey, WakeSignal]) -> WakeAnswer:
+        return WakeAnswer({})
 
 
 class Operator:
