@@ -24,6 +24,7 @@ LEARNED = st.fixed_dictionaries(
         "prompt_token_nanoseconds": NANOSECONDS,
         "observed_seconds": st.integers(1, 10**6),
         "most_streams": st.integers(1, 4096),
+        "kv_tokens": st.one_of(st.none(), st.integers(1, 999).map(lambda thousands: 1000 * thousands)),
     }
 ).map(LearnedSpeed.model_validate)
 

@@ -15,7 +15,8 @@ from tokenpace.api.reasons import DecisionReason
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.balance import Costs, Shape, capacity
 from tokenpace.planning.decision import Verdict
-from tokenpace.planning.estimate import drain_seconds, targets_of
+from tokenpace.planning.estimate import targets_of
+from tokenpace.planning.queueing import drain_seconds
 
 CHAT = Lengths(512, 256, exponential=True)
 SLOW_STREAMS = {"stream": {"tokensPerSecond": 3}}

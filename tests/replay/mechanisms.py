@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tokenpace import planning
-from tokenpace.planning import demand, estimate, plausible
+from tokenpace.planning import demand, estimate, plausible, queueing
 from tokenpace.planning.balance import capacity
 from tokenpace.planning.imbalance import _weight
 from tokenpace.planning.observation import Idle, Missing, Observation, Reading
@@ -71,7 +71,7 @@ def _forget() -> None:
 _rate_since: Callable[..., Any] = demand._disjoint
 _targets_of = estimate.targets_of
 _plausible = plausible.plausible
-_drain_seconds = estimate.drain_seconds
+_drain_seconds = queueing.drain_seconds
 
 
 def _missing_is_idle(observation: Observation) -> Observation:
@@ -124,8 +124,13 @@ MECHANISMS = (
     ),
     Mechanism(
         name="at least the lead time to work a queue off",
-        replaced={"estimate.drain_seconds": lambda slo, least: _drain_seconds(slo, min(least, 10.0))},
+        replaced={"queueing.drain_seconds": lambda slo, least: _drain_seconds(slo, min(least, 10.0))},
         scenarios=("flash-crowd", "step", "cold-starts"),
+    ),
+    Mechanism(
+        name="fewer slots where memory ends first",
+        replaced={"kv_cache.with_slots_that_fit": lambda reading, _tokens, _shape: reading},
+        scenarios=("small-memory", "longer-prompts", "steady"),
     ),
     Mechanism(
         name="change points",

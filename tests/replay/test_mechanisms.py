@@ -133,3 +133,8 @@ def test_speeds_that_are_declared_half_as_fast_are_unlearned() -> None:
     declared = partial(played, one(replicas=5, declared_factor=0.5), steady(900.0))
     believed = declared(without="declared speeds may be off (believed to 5 %)")
     assert 2 * declared().replica_hours < believed.replica_hours
+
+
+def test_where_memory_ends_before_the_batch_limit_pods_are_added_for_what_fits() -> None:
+    small = partial(played, one(replicas=4, memory=6_000), steady(900.0))
+    assert share(small()) > share(small(without="fewer slots where memory ends first")) + 0.1

@@ -110,6 +110,10 @@ class LearnedSpeed(ApiModel):
     prompt_token_nanoseconds: LargeCount = Field(description="Time that a prompt token adds.")
     observed_seconds: LargeCount = Field(description="How long replicas were watched at work.")
     most_streams: Count = Field(description="Most concurrent streams that were seen; beyond, speeds are extrapolated.")
+    kv_tokens: LargeCount | None = Field(
+        default=None,
+        description="Tokens of running requests that fit its memory; absent while no queue has shown it.",
+    )
 
 
 class SetbackStatus(ApiModel):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -83,7 +83,8 @@ def _learned(kept: LearnedSpeed) -> Learned | None:
         kept.observed_seconds,
         kept.most_streams,
     )
-    return Learned.from_integers(kept.template_hash, integers)
+    learned = Learned.from_integers(kept.template_hash, integers)
+    return learned and replace(learned, kv_tokens=kept.kv_tokens or None)
 
 
 def _learned_speed(learned: Learned) -> LearnedSpeed | None:
@@ -98,6 +99,7 @@ def _learned_speed(learned: Learned) -> LearnedSpeed | None:
         prompt_token_nanoseconds=prompt,
         observed_seconds=observed_seconds,
         most_streams=most_streams,
+        kv_tokens=None if learned.kv_tokens is None else _rounded(learned.kv_tokens),
     )
 
 

@@ -11,6 +11,7 @@ from tokenpace.planning.leadtime import is_overdue, never_ends
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.need import Need
 from tokenpace.planning.observation import Canary, Pod
+from tokenpace.planning.queueing import is_queue
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.stock import Shortage
 from tokenpace.planning.transition import Standing
@@ -105,18 +106,18 @@ class Basis:
         return believed is not None and is_overdue(pod, believed.lead_seconds, self.sight.now)
 
     def is_in_time(self, name: str) -> bool:
-        """Tell whether a fleet of this variant alone is seen to keep the promised stream speed, at the load it has.
-
-        A queue that is begun on in time is none: what waits is what arrives meanwhile (Little).
-        """
+        """Tell whether a fleet of this variant alone is seen to keep the promised stream speed, at the load it has."""
         target, share, estimate = self.spec.slo.stream, self.estimate.fast_share, self.estimate
-        begun_tokens = (estimate.served_tokens_per_second or 0.0) * estimate.drain_seconds
-        waiting_tokens = (estimate.waiting_requests or 0.0) * estimate.shape.generated_tokens
         return (
             target is not None
             and share is not None
             and 100 * share >= target.percentile
-            and waiting_tokens <= begun_tokens
+            and not is_queue(
+                estimate.waiting_requests or 0.0,
+                tokens_per_second=estimate.served_tokens_per_second or 0.0,
+                request_tokens=estimate.shape.generated_tokens,
+                drain=estimate.drain_seconds,
+            )
             and self.sight.serving_of(name) == len(self.sight.serving)
         )
 

@@ -17,6 +17,7 @@ from tokenpace.planning.leadtime import Starts
 from tokenpace.planning.learning import Learned
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.prior import prior_belief
+from tokenpace.planning.queueing import drain_seconds
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.streams import mean_stream_tokens_per_second
 
@@ -178,17 +179,6 @@ def required_capacity(slo: SLO, shape: Shape, demand_tokens_per_second: float) -
     """Return the capacity that has to be ready for a demand: for what is promised, plus what is kept for bursts."""
     promised = promised_demand(slo, shape, demand_tokens_per_second)
     return max(slo.ready_tokens_per_second, promised + slo.burst_tokens_per_second)
-
-
-def drain_seconds(slo: SLO, least_seconds: float) -> float:
-    """Return the time in which a queue has to be worked off: declared, else the first-token target, but at least that.
-
-    Nothing is sooner than a tick.
-    """
-    if slo.backlog_drain_seconds is not None:
-        return float(slo.backlog_drain_seconds)
-    first = slo.time_to_first_token
-    return least_seconds if first is None else max(first.milliseconds / 1000, least_seconds)
 
 
 def targets_of(slo: SLO, drain: float) -> Targets:

@@ -142,6 +142,7 @@ def numbers(basis: Basis, decision: Decision) -> Mapping[str, float]:
         "waiting_requests": estimate.waiting_requests,
         "most_streams": learned.most_streams,
         "slots": learned.slots,
+        "kv_tokens": learned.kv_tokens,
         "observed_seconds": learned.observed_seconds,
         "lead_seconds": believed.lead_seconds,
         "prompt_tokens": estimate.shape.prompt_tokens,

@@ -84,6 +84,9 @@ class Learned:
     """How long pods were watched at work."""
     most_streams: float = 1.0
     slots: float | None = None
+    """Streams that a pod can have: its batch limit, or as many as fit its memory."""
+    kv_tokens: float | None = None
+    """Tokens of running requests that fit a pod; None while no queue has shown it."""
     saturated: bool = False
     """Whether a full window was seen since the last restart: capacity is measured, not inferred."""
     work: Work = field(default_factory=Work)

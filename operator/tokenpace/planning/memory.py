@@ -16,10 +16,12 @@ from tokenpace.planning.demand import (
     with_moment,
 )
 from tokenpace.planning.imbalance import IMBALANCE, PodRequests, imbalance
+from tokenpace.planning.kv_cache import QueuedSince, kv_tokens_after, queued_since, with_slots_that_fit
 from tokenpace.planning.leadtime import Starts
 from tokenpace.planning.learning import FULL, Learned, learn
 from tokenpace.planning.observation import Pod, Reading
 from tokenpace.planning.plausible import SHORTEST_SECONDS
+from tokenpace.planning.queueing import drain_seconds
 from tokenpace.planning.setbacks import Setback
 from tokenpace.planning.sight import Sight
 from tokenpace.planning.stability import Descent
@@ -71,6 +73,7 @@ class Memory:
     """By pod."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """By pod, also of those that left within the last window."""
+    queued_since_seconds: QueuedSince = field(default_factory=dict)
     stream_share: StreamShare = field(default_factory=StreamShare)
     descent: Descent | None = None
     goal: str | None = None
@@ -114,15 +117,22 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     known = sight.readings
     elapsed = min(elapsed, max(reading.window_seconds for reading in known))
     traffic = memory.traffic.after(known, elapsed)
-    full = is_fleet_full(known)
+    shape = traffic.shape(spec.traffic)
+    queued = queued_since(
+        memory.queued_since_seconds, sight, shape, drain_seconds(spec.slo, sight.observation.tick_seconds)
+    )
+    learned = _with_memory(memory.learned, sight, queued, shape, elapsed)
+    fitting = [(pod, _fitting(pod, reading, learned, shape)) for pod, reading in sight.known]
+    full = is_fleet_full([reading for _, reading in fitting])
     requests = _requests(memory, sight, elapsed)
-    offers = _offers(memory, sight, traffic.shape(spec.traffic))
+    offers = _offers(memory, sight, shape)
     return replace(
         memory,
         traffic=traffic,
         full_since_seconds=_since(full, memory.full_since_seconds, sight.now),
         history=_history(memory, spec, sight, offers, full=full),
-        learned=_learned(memory.learned, sight, traffic.shape(spec.traffic).generated_tokens, elapsed),
+        learned=_learned(learned, fitting, sight.now, shape.generated_tokens, elapsed),
+        queued_since_seconds=queued,
         requests=requests,
         offers=offers,
         stream_share=_stream_share(memory, spec, known, elapsed),
@@ -146,6 +156,7 @@ def _after_gap(memory: Memory) -> Memory:
         watching_since_seconds=None,
         full_since_seconds=None,
         unbalanced_since_seconds=None,
+        queued_since_seconds={},
         requests={},
         offers={},
     )
@@ -186,24 +197,54 @@ def _believed(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> dict[str
     return believed
 
 
+def _with_memory(
+    believed: Mapping[str, Learned], sight: Sight, queued: QueuedSince, shape: Shape, elapsed_seconds: float
+) -> dict[str, Learned]:
+    """Return what is believed, with the tokens that the pods of each variant have shown to hold."""
+    return {
+        name: replace(
+            learned,
+            kv_tokens=kv_tokens_after(
+                learned.kv_tokens,
+                [
+                    (reading, sight.now - queued.get(pod.name, sight.now))
+                    for pod, reading in sight.known
+                    if _teaches(pod, reading, name, learned, sight.now)
+                ],
+                shape,
+                elapsed_seconds,
+            ),
+        )
+        for name, learned in believed.items()
+    }
+
+
 def _learned(
-    believed: Mapping[str, Learned], sight: Sight, request_tokens: float, elapsed_seconds: float
+    believed: Mapping[str, Learned],
+    known: Sequence[tuple[Pod, Reading]],
+    now: float,
+    request_tokens: float,
+    elapsed_seconds: float,
 ) -> dict[str, Learned]:
     return {
         name: learn(
             learned,
-            [
-                reading
-                for pod, reading in sight.known
-                if pod.variant == name
-                and pod.template_hash == learned.template_hash
-                and _has_settled(pod, reading, sight.now)
-            ],
+            [reading for pod, reading in known if _teaches(pod, reading, name, learned, now)],
             request_tokens,
             elapsed_seconds,
         )
         for name, learned in believed.items()
     }
+
+
+def _fitting(pod: Pod, reading: Reading, believed: Mapping[str, Learned], shape: Shape) -> Reading:
+    known = believed.get(pod.variant)
+    return reading if known is None else with_slots_that_fit(reading, known.kv_tokens, shape)
+
+
+def _teaches(pod: Pod, reading: Reading, name: str, learned: Learned, now: float) -> bool:
+    """Tell whether a pod shows something of what is believed of a variant."""
+    return pod.variant == name and pod.template_hash == learned.template_hash and _has_settled(pod, reading, now)
 
 
 def _has_settled(pod: Pod, reading: Reading, now: float) -> bool:

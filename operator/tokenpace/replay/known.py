@@ -9,9 +9,10 @@ from tokenpace.api.scaling import Balancing
 from tokenpace.api.spec import LLMDeploymentSpec
 from tokenpace.planning.balance import Costs, Shape
 from tokenpace.planning.belief import Belief
-from tokenpace.planning.estimate import Believed, Estimate, drain_seconds, targets_of
+from tokenpace.planning.estimate import Believed, Estimate, targets_of
 from tokenpace.planning.ladder import Ladder, ladder_of
 from tokenpace.planning.learning import Learned
+from tokenpace.planning.queueing import drain_seconds
 from tokenpace.replay.traffic import Request
 from tokenpace.replay.truth import Fleet, Speeds, VariantTruth
 

@@ -53,6 +53,7 @@ def llama_fleet(
     declared_factor: float = 1.0,
     scaling: Mapping[str, Any] | None = None,
     spread: Spread = Spread.RANDOM,
+    memory: int | None = None,
 ) -> Fleet:
     """Return the fleet, true to what was measured.
 
@@ -65,8 +66,9 @@ def llama_fleet(
         declared_factor: what its owner believes of its speeds, as a multiple of the truth.
         scaling: `spec.scaling`, beside and over at most 24 replicas.
         spread: what stands in front of the pods.
+        memory: tokens that fit a pod. Default: what the weights leave of the GPUs' memory.
     """
-    truths = {variant: _true_speeds(measured, variant) for variant in variants}
+    truths = {variant: _true_speeds(measured, variant, memory) for variant in variants}
     spec = {
         "model": {
             "servedName": "llama-2-70b",
@@ -103,7 +105,7 @@ def llama_fleet(
     )
 
 
-def _true_speeds(measured: MeasuredSpeeds, variant: str) -> Speeds:
+def _true_speeds(measured: MeasuredSpeeds, variant: str, memory: int | None) -> Speeds:
     precision = PRECISIONS[variant]
     return speeds(
         measured,
@@ -111,7 +113,7 @@ def _true_speeds(measured: MeasuredSpeeds, variant: str) -> Speeds:
         batch_limit=BATCH_LIMIT,
         prefill=Prefill.CHUNKED,
         tokens_per_chunk=TOKENS_PER_CHUNK,
-        kv_tokens=kv_tokens(LLAMA2_70B, precision, GPUS * H100_BYTES),
+        kv_tokens=kv_tokens(LLAMA2_70B, precision, GPUS * H100_BYTES) if memory is None else memory,
     )
 
 

@@ -67,7 +67,7 @@ def scenarios(
     return (
         *(_recorded(trace, fleet) if trace else ()),
         *_loads(lengths, fleet),
-        *_shapes(fleet),
+        *_shapes(lengths, fleet),
         *_ladders(lengths, fleet),
         *_faults(lengths, fleet),
         *_beliefs(lengths, fleet),
@@ -226,7 +226,7 @@ def _longer_prompts(
     return longer_prompts(before, 4.0, since_seconds=since_seconds)
 
 
-def _shapes(fleet: FleetOf) -> tuple[Scenario, ...]:
+def _shapes(lengths: Lengths, fleet: FleetOf) -> tuple[Scenario, ...]:
     """Return what the lengths of requests can do."""
     chat = LogNormalLengths(prompt_mean=400.0, generated_mean=250.0)
     return (
@@ -249,6 +249,14 @@ def _shapes(fleet: FleetOf) -> tuple[Scenario, ...]:
             fleet("bf16", replicas=7),
             tokens=steady(1000.0),
             lengths=ParetoLengths(prompt_mean=PROMPT_TOKENS, generated_mean=GENERATED_TOKENS),
+            seconds=3600.0,
+        ),
+        _open(
+            "small-memory",
+            "Memory for 12,000 tokens a pod, nine requests, where the batch limit is 32; demand grows by half.",
+            fleet("bf16", replicas=5, memory=12_000),
+            tokens=ramp(500.0, 1000.0, since_seconds=600.0, until_seconds=1800.0),
+            lengths=lengths,
             seconds=3600.0,
         ),
     )
