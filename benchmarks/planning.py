@@ -18,9 +18,10 @@ from tests.planning.simulated_pods import CPU, Lengths
 from tests.planning.simulation import World, constant
 
 from tokenpace.planning.balance import Costs, Shape, capacity
-from tokenpace.planning.estimate import drain_seconds, targets_of
+from tokenpace.planning.estimate import targets_of
 from tokenpace.planning.memory import Memory
 from tokenpace.planning.plan import plan
+from tokenpace.planning.queueing import drain_seconds
 
 LIMIT_MILLISECONDS = 1.0
 VARIANTS = 5

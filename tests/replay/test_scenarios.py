@@ -10,7 +10,8 @@ from tests.replay.recorded import AZURE_HOUR, needs_azure_hour
 from tokenpace.api.support import runnable_variants
 from tokenpace.engines.registry import problems
 from tokenpace.planning.balance import Costs, Shape, capacity
-from tokenpace.planning.estimate import drain_seconds, targets_of
+from tokenpace.planning.estimate import targets_of
+from tokenpace.planning.queueing import drain_seconds
 from tokenpace.replay.llama_fleet import BATCH_LIMIT
 from tokenpace.replay.scenarios import HELD_OUT, REPORTED_SEEDS, TRAINING_SEEDS, replay_of, scenarios
 from tokenpace.replay.traffic import Request, Traffic

@@ -121,9 +121,13 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
     queued = queued_since(
         memory.queued_since_seconds, sight, shape, drain_seconds(spec.slo, sight.observation.tick_seconds)
     )
-    learned = _with_memory(memory.learned, sight, queued, shape, elapsed)
-    fitting = [(pod, _fitting(pod, reading, learned, shape)) for pod, reading in sight.known]
-    full = is_fleet_full([reading for _, reading in fitting])
+    watched = _watched(memory.learned, sight)
+    queued_seconds = {name: sight.now - since for name, since in queued.items()}
+    believed = _with_memory(memory.learned, watched, queued_seconds, shape, elapsed)
+    kv_tokens = {name: learned.kv_tokens for name, learned in believed.items()}
+    full = is_fleet_full(
+        [with_slots_that_fit(reading, kv_tokens.get(pod.variant), shape) for pod, reading in sight.known]
+    )
     requests = _requests(memory, sight, elapsed)
     offers = _offers(memory, sight, shape)
     return replace(
@@ -131,7 +135,7 @@ def remember(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> Memory:
         traffic=traffic,
         full_since_seconds=_since(full, memory.full_since_seconds, sight.now),
         history=_history(memory, spec, sight, offers, full=full),
-        learned=_learned(learned, fitting, sight.now, shape.generated_tokens, elapsed),
+        learned=_learned(believed, watched, shape, elapsed),
         queued_since_seconds=queued,
         requests=requests,
         offers=offers,
@@ -197,54 +201,48 @@ def _believed(memory: Memory, spec: LLMDeploymentSpec, sight: Sight) -> dict[str
     return believed
 
 
+Watched = Mapping[str, Sequence[tuple[Pod, Reading]]]
+"""By variant, pods that show something of what is believed of it; left out are variants without one."""
+
+
+def _watched(believed: Mapping[str, Learned], sight: Sight) -> Watched:
+    watched: dict[str, list[tuple[Pod, Reading]]] = {}
+    for pod, reading in sight.known:
+        learned = believed.get(pod.variant)
+        if learned is not None and pod.template_hash == learned.template_hash and _has_settled(pod, reading, sight.now):
+            watched.setdefault(pod.variant, []).append((pod, reading))
+    return watched
+
+
 def _with_memory(
-    believed: Mapping[str, Learned], sight: Sight, queued: QueuedSince, shape: Shape, elapsed_seconds: float
-) -> dict[str, Learned]:
+    believed: Mapping[str, Learned],
+    watched: Watched,
+    queued_seconds: Mapping[str, float],
+    shape: Shape,
+    elapsed_seconds: float,
+) -> Mapping[str, Learned]:
     """Return what is believed, with the tokens that the pods of each variant have shown to hold."""
-    return {
-        name: replace(
-            learned,
-            kv_tokens=kv_tokens_after(
-                learned.kv_tokens,
-                [
-                    (reading, sight.now - queued.get(pod.name, sight.now))
-                    for pod, reading in sight.known
-                    if _teaches(pod, reading, name, learned, sight.now)
-                ],
-                shape,
-                elapsed_seconds,
-            ),
-        )
-        for name, learned in believed.items()
-    }
+    changed = {}
+    for name, pods in watched.items():
+        seen = [(reading, queued_seconds.get(pod.name, 0.0)) for pod, reading in pods]
+        kv_tokens = kv_tokens_after(believed[name].kv_tokens, seen, shape, elapsed_seconds)
+        if kv_tokens != believed[name].kv_tokens:
+            changed[name] = replace(believed[name], kv_tokens=kv_tokens)
+    return {**believed, **changed}
 
 
 def _learned(
-    believed: Mapping[str, Learned],
-    known: Sequence[tuple[Pod, Reading]],
-    now: float,
-    request_tokens: float,
-    elapsed_seconds: float,
+    believed: Mapping[str, Learned], watched: Watched, shape: Shape, elapsed_seconds: float
 ) -> dict[str, Learned]:
     return {
         name: learn(
             learned,
-            [reading for pod, reading in known if _teaches(pod, reading, name, learned, now)],
-            request_tokens,
+            [with_slots_that_fit(reading, learned.kv_tokens, shape) for _, reading in watched.get(name, ())],
+            shape.generated_tokens,
             elapsed_seconds,
         )
         for name, learned in believed.items()
     }
-
-
-def _fitting(pod: Pod, reading: Reading, believed: Mapping[str, Learned], shape: Shape) -> Reading:
-    known = believed.get(pod.variant)
-    return reading if known is None else with_slots_that_fit(reading, known.kv_tokens, shape)
-
-
-def _teaches(pod: Pod, reading: Reading, name: str, learned: Learned, now: float) -> bool:
-    """Tell whether a pod shows something of what is believed of a variant."""
-    return pod.variant == name and pod.template_hash == learned.template_hash and _has_settled(pod, reading, now)
 
 
 def _has_settled(pod: Pod, reading: Reading, now: float) -> bool:
