@@ -1,3 +1,7 @@
+"""Worked numbers, ours and those of https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale."""
+
+from itertools import pairwise
+
 import pytest
 
 from tokenpace.replay.policies.bounds import Bounds
@@ -111,3 +115,21 @@ def test_failed_metrics_hold() -> None:
 @pytest.mark.parametrize(("current", "asked"), [(0, 2), (9, 6)])
 def test_bounds_come_before_metrics(current: int, asked: int) -> None:
     assert HorizontalScaler(Bounds(2, 6)).replicas(0, current, None) == asked
+
+
+def test_the_documented_ratios_double_and_halve() -> None:
+    """200m and 50m where 100m is wanted: the documentation, Algorithm details."""
+    pods = range(4)
+    assert per_pod_replicas([0.2 for _ in pods], missing=0, unready=0, target=0.1, current=4) == 8
+    assert per_pod_replicas([0.05 for _ in pods], missing=0, unready=0, target=0.1, current=4) == 2
+
+
+def test_the_documented_descent_goes_by_tenths_and_below_forty_by_fours() -> None:
+    """From 80 replicas to 10: the documentation, Scaling policies."""
+    policies = (Limit(4, 60), Limit(10, 60, percent=True))
+    scaler = HorizontalScaler(MANY, down=Direction(policies, window_seconds=0))
+    replicas = [80]
+    while replicas[-1] > 10:
+        replicas.append(scaler.replicas(61 * len(replicas), replicas[-1], 10))
+    assert replicas[:3] == [80, 72, 64]  # a tenth of 72 is 7.2, rounded up
+    assert {before - after for before, after in pairwise(replicas) if 14 <= before < 40} == {4}

@@ -21,6 +21,12 @@ def test_the_total_in_flight_is_shared_at_the_target() -> None:
     assert made(KPA, setting=10).decide(seen(60, 15)) == {"full": 2}
 
 
+def test_a_documented_concurrency_of_ten_at_seventy_per_cent_means_seven_each() -> None:
+    """https://knative.dev/docs/serving/autoscaling/concurrency/#target-utilization: the eighth brings a replica."""
+    assert made(KPA, setting=7).decide(seen(60, 7, 7, 7)) == {"full": 3}
+    assert made(KPA, setting=7).decide(seen(60, 8, 8, 8)) == {"full": 4}
+
+
 def test_a_burst_in_the_panic_window_is_not_averaged_away() -> None:
     burst = pod("a", *steady(50, running=0), scrape(59, running=50))
     # The calm window has seen 50 in one scrape of six: 8.3, one pod. The panic window wants 5, of 1 ready.

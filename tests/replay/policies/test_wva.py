@@ -92,6 +92,22 @@ def test_what_costs_most_is_taken_away_first() -> None:
     assert after(240, analysis, {"full": 3, "half": 1}) == {"full": 2, "half": 1}
 
 
+def test_the_documented_example_grows_by_what_is_cheap_and_shrinks_by_what_is_dear() -> None:
+    """An A100 at 20 and an H100 at 15 (docs/saturation-analyzer.md of llm-d/llm-d-workload-variant-autoscaler)."""
+    spec = fleet(variant("a100", hourlyCost="20"), variant("h100", quality="99", hourlyCost="15")).spec
+    pods = [
+        pod(f"{name}-{number}", variant=name) for name, count in (("a100", 2), ("h100", 3)) for number in range(count)
+    ]
+
+    def asked(demand: float) -> dict[str, int]:
+        analysis = Analysis(demand, {"a100": 1000, "h100": 1000})
+        policy = CostAwarePolicy.of(spec, lambda _: analysis, 0.85)
+        return [dict(policy.decide(view(at, *pods, a100=2, h100=3))) for at in range(0, 615, 15)][-1]
+
+    assert asked(0.85 * 5900) == {"a100": 2, "h100": 4}
+    assert asked(0.70 * 3900) == {"a100": 1, "h100": 3}
+
+
 def test_the_last_replica_stays() -> None:
     assert after(600, Analysis(0, {"full": 1000, "half": 800}), {"full": 1, "half": 0}) == {"full": 1, "half": 0}
 
