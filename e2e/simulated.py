@@ -1,7 +1,9 @@
 """A fleet of real llama.cpp pods beside its simulation under the same requests: `python -m e2e.simulated`.
 
-The simulated engine has the costs that the operator had learned *before* the run, and nothing else from the run but the
-moments at which requests came. Loads alternate, so that a machine that gets slower is in both.
+The simulated engine has the costs that `tokenpace bench` measures of one of the pods *before* the runs, and nothing else
+from a run but the moments at which requests came. Those that the operator learns are right at the load that it sees, and
+divide a step and a token as it was declared until that changes. Loads alternate, so that a machine that gets slower is in
+both. Ends with an error if a median is further from what was measured than a tenth and the noise of the runs.
 
 The pods are larger than the demo's, and so are the requests. A CPU quota stops a pod for the rest of each 100 ms in
 which it is used up; to one of 0.12 CPU that happens within a single step, whose length is then a matter of luck.
@@ -10,7 +12,7 @@ which it is used up; to one of 0.12 CPU that happens within a single step, whose
 import argparse
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -18,12 +20,14 @@ from typing import Self
 from rich.console import Console
 from rich.table import Table
 
+from e2e import bench
 from e2e.installation import laboratory
 from e2e.kubectl import TOOLS, Manifest
 from e2e.llmdeployment import SLOTS, START_SECONDS, LLMDeployment, manifest
 from e2e.load_pod import Line, moment, start_load
 from e2e.recording import recording
 from tokenpace.api.spec import LLMDeploymentSpec
+from tokenpace.bench.options import Options
 from tokenpace.planning.balance import Costs, Shape
 from tokenpace.replay.outcome import ClientView
 from tokenpace.replay.policies.policy import Unchanging
@@ -42,13 +46,17 @@ LOADS = (0.5, 0.8)
 RUN_SECONDS = 90
 FIRST_SECONDS = 120
 """Of load before the first run, at the larger of the two: the operator learns from it."""
+TOLERANCE = 0.1
 LUCKS = 20
 """Ways to spread the same requests over the pods that are simulated, each as likely as the one that was."""
 
 
+FIGURES = ("tokens/s", "first token, s", "a stream's tokens/s")
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What clients saw."""
+    """What clients saw, as in `FIGURES`."""
 
     served_tokens_per_second: float
     first_token_seconds: float
@@ -74,11 +82,11 @@ class Seen:
         )
 
 
-def declared(name: str) -> Manifest:
+def declared(name: str, replicas: int = REPLICAS) -> Manifest:
     """Return the manifest of a fleet that nobody scales."""
     wish = manifest(name, scaling={"mode": "Manual", "maxReplicas": REPLICAS})
     wish["spec"] |= {
-        "replicas": REPLICAS,
+        "replicas": replicas,
         "traffic": {"promptTokens": SHAPE.prompt_tokens, "generatedTokens": SHAPE.generated_tokens},
     }
     (variant,) = wish["spec"]["variants"]
@@ -96,6 +104,24 @@ def arrivals(streams: Sequence[Line], begun_at: datetime) -> list[float]:
         - (line["tokens"] - 1) / line["tokens_per_second"]
         for line in streams
     )
+
+
+def benchmarked(resource: LLMDeployment) -> Costs:
+    """Return what a pod's engine spends its seconds on, while it is the only one."""
+    resource.kubectl.apply(declared(resource.name, 1))
+    resource.until_ready({"q8": 1}, seconds=START_SECONDS)
+    asked = Options(
+        url=f"http://{resource.name}",
+        model=declared(resource.name)["spec"]["model"]["servedName"],
+        prompt_tokens=int(SHAPE.prompt_tokens),
+        generated_tokens=int(SHAPE.generated_tokens),
+        completions=25,
+        bisections=1,
+    )
+    fit = bench.measured(resource.kubectl, asked, "q8", TOOLS / "e2e").fit
+    if fit is None:
+        raise RuntimeError("the benchmark met too few requests to fit what they cost")
+    return Costs(fit.step_seconds.value, fit.token_seconds.value, fit.prompt_token_seconds.value)
 
 
 def speeds(costs: Costs) -> Speeds:
@@ -153,9 +179,8 @@ def measured(resource: LLMDeployment, name: str, tokens_per_second: float, secon
     return seen, arrivals(streams, load.begun_at)
 
 
-def compared(resource: LLMDeployment, number: int, tokens_per_second: float) -> tuple[Seen, Seen]:
+def compared(resource: LLMDeployment, engine: Speeds, number: int, tokens_per_second: float) -> tuple[Seen, Seen]:
     """Measure one run and simulate it."""
-    engine = speeds(resource.learned_costs())
     seen, arrived = measured(resource, f"run-{number}", tokens_per_second, RUN_SECONDS)
     lucks = [simulated(resource, engine, arrived, seed) for seed in range(LUCKS)]
     likely = Seen(
@@ -166,9 +191,34 @@ def compared(resource: LLMDeployment, number: int, tokens_per_second: float) -> 
     return seen, likely
 
 
-def table(runs: Sequence[tuple[Seen, Seen]]) -> Table:
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One figure, simulated by measured, over all runs."""
+
+    median: float
+    error: float
+    """Standard error: the noise of the runs."""
+
+    @classmethod
+    def of(cls, ratios: Sequence[float]) -> Self:
+        """Sum up the ratio of each run."""
+        return cls(statistics.median(ratios), statistics.stdev(ratios) / len(ratios) ** 0.5)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is as near as asked."""
+        return abs(self.median - 1.0) <= TOLERANCE + self.error
+
+
+def agreements(runs: Sequence[tuple[Seen, Seen]]) -> dict[str, Agreement]:
+    """Return by figure how simulated and measured agree."""
+    columns = zip(*(likely.ratios(to=seen) for seen, likely in runs), strict=True)
+    return {name: Agreement.of(ratios) for name, ratios in zip(FIGURES, columns, strict=True)}
+
+
+def table(runs: Sequence[tuple[Seen, Seen]], agreed: Mapping[str, Agreement]) -> Table:
     """Return every run, and the median of simulated by measured with its standard error."""
-    shown = Table("run", "tokens/s", "first token, s", "a stream's tokens/s", title="measured / simulated")
+    shown = Table("run", *FIGURES, title="measured / simulated")
     for number, (seen, likely) in enumerate(runs, 1):
         shown.add_row(
             str(number),
@@ -176,11 +226,7 @@ def table(runs: Sequence[tuple[Seen, Seen]]) -> Table:
             f"{seen.first_token_seconds:.2f} / {likely.first_token_seconds:.2f}",
             f"{seen.stream_tokens_per_second:.2f} / {likely.stream_tokens_per_second:.2f}",
         )
-    columns = list(zip(*(likely.ratios(to=seen) for seen, likely in runs), strict=True))
-    shown.add_row(
-        "simulated by measured",
-        *(f"{statistics.median(one):.2f} ± {statistics.stdev(one) / len(one) ** 0.5:.2f}" for one in columns),
-    )
+    shown.add_row("simulated by measured", *(f"{one.median:.2f} ± {one.error:.2f}" for one in agreed.values()))
     return shown
 
 
@@ -192,6 +238,8 @@ def main() -> None:
     console = Console(width=110)
     with laboratory("simulated") as (namespace, operator):
         resource = LLMDeployment(namespace, "chat")
+        engine = speeds(costs := benchmarked(resource))
+        console.print(f"a step, a token and a prompt token take {costs}")
         resource.kubectl.apply(declared("chat"))
         resource.until_ready({"q8": REPLICAS}, seconds=START_SECONDS)
         with recording(operator, resource, TOOLS / "e2e" / "simulated.jsonl") as recorded:
@@ -199,9 +247,12 @@ def main() -> None:
             runs = []
             for number, share in zip(range(1, flags.runs + 1), itertools.cycle(LOADS), strict=False):
                 rate = share * REPLICAS * recorded.capacity_of_a_replica()
-                runs.append(compared(resource, number, rate))
+                runs.append(compared(resource, engine, number, rate))
                 console.print(f"{number} of {flags.runs}")
-    console.print(table(runs))
+    agreed = agreements(runs)
+    console.print(table(runs, agreed))
+    if wrong := [name for name, one in agreed.items() if not one.holds]:
+        raise SystemExit(f"not as simulated: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":
