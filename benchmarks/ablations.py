@@ -24,7 +24,7 @@ from tests.replay.mechanisms import CONSTANTS, MECHANISMS, MODULES, replaced
 from tokenpace.api.variant import Expected
 from tokenpace.replay.command import read_scenarios
 from tokenpace.replay.comparison import Case, Replayed, replay, times_the_cost
-from tokenpace.replay.generators import Curve, LogNormalLengths, drawn, flash_crowd, steady
+from tokenpace.replay.generators import Curve, LogNormalLengths, drawn, flash_crowd, on_off, steady
 from tokenpace.replay.llama_fleet import LADDER, llama_fleet
 from tokenpace.replay.scenarios import GENERATED_TOKENS, PROMPT_TOKENS
 from tokenpace.replay.speeds import LLAMA2_70B_ON_4_H100
@@ -93,7 +93,13 @@ def own_scenarios() -> Iterator[Scenario]:
     yield scenario(
         "sticky-few", one("sticky", replicas=8, spread=Spread.STICKY), steady(1000.0), clients=6, stay_seconds=1800.0
     )
+    silences = on_off(1000.0, on_seconds=400.0, off_seconds=45.0, seconds=2700.0)
+    hasty = {"scaleDown": {"stabilizationWindowSeconds": 0}}
+    yield scenario("silences", one("one", replicas=6, scaling=hasty), silences)
     yield scenario("ladder-twice", ladder("ladder", replicas=7, scaling={"maxReplicas": 8}), twice)
+    yield scenario(
+        "ladder-twice-in-place", ladder("ladder", replicas=7, scaling={"maxReplicas": 8, "maxSurge": 0}), twice
+    )
     yield scenario("ladder-crowd", ladder("ladder", replicas=6, scaling={"maxReplicas": 8}), crowd)
     yield scenario(
         "no-room-below",

@@ -97,8 +97,8 @@ MECHANISMS = (
     Mechanism(
         name="at most half of the fleet a minute",
         replaced={"stability.DESCENT_SHARE": 1.0},
-        scenarios=("on-off", "flash-crowd", "sine"),
-        stays="no gain: it costs 2 % in silence. One wrong tick must not end a fleet (`test_small_parts`)",
+        scenarios=("silences", "on-off", "flash-crowd", "sine"),
+        stays="what keeps a fleet through short silences where the owner declares no stabilization window",
     ),
     Mechanism(
         name="slack of 5 %",
@@ -231,13 +231,13 @@ MECHANISMS = (
         name="switches compared by what is left waiting",
         replaced={"shortfall.pays_off": lambda *_: True},
         scenarios=("ladder", "ladder-twice", "ladder-crowd", "stockout"),
-        stays="no gain: 0.3 points either way. A burst that is over in time must switch nothing (`test_switching`)",
+        stays="no gain. Without it a fleet that finds too little room below switches to and fro (`test_switching`)",
     ),
     Mechanism(
         name="a way without a dip to a better variant",
         replaced={"shortfall.dips": lambda *_: False},
-        scenarios=("ladder", "ladder-budget", "ladder-twice", "stockout"),
-        stays="no effect: with a surge of 1 no way dips. Without one it would (`test_shortfall`)",
+        scenarios=("ladder-twice-in-place", "ladder", "ladder-budget", "ladder-twice", "stockout"),
+        stays="a third of the switches where nothing may surge; with a surge of 1 no way dips",
     ),
     Mechanism(
         name="as many at a time as leaves least waiting",
