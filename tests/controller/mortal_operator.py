@@ -87,7 +87,6 @@ class History:
     def note(self) -> None:
         """Note what has changed since the last time."""
         present = {key: body for key, body in self._cluster.fake.objects.items() if key[0] in WATCHED}
-        present |= {(PODS, "shop", name): pod for name, pod in self._cluster.pods.items()}
         for key in self.known.keys() - present.keys():
             self._add("DELETED", key[0], self.known.pop(key))
         for key, body in present.items():
@@ -153,7 +152,7 @@ class MortalOperator:
 
     def __init__(self, cluster: SimulatedCluster, history: History) -> None:
         self._cluster, self.line = cluster, Lifeline()
-        connection = cluster.fake.connection()
+        self.connection = connection = cluster.fake.connection()
         connection.before, connection.after = self.line.before, self.line.after
         self.loop = loop = Operator(connection).loop
         loop.mirrors = Mirrors(connection, on_change=loop._on_change)  # type: ignore[arg-type]
@@ -166,17 +165,14 @@ class MortalOperator:
         )
         self.was_told_of_load = False
         """Whether Prometheus said in the last tick that somebody asks."""
-
-    @property
-    def spec_seen(self) -> Body:
-        resource = self.loop.mirrors.resources.get(("shop", "chat"))
-        assert resource is not None
-        return dict(resource["spec"])
+        self.spec_seen: Body = {}
+        """What was declared, as far as it was heard of by the last tick."""
 
     async def tick(self) -> None:
         """Tick, and let the canaries that this begins come to their end. A process that ends does neither."""
         self.was_told_of_load = False
         self.hearsay.hear(self._cluster.now)
+        self.spec_seen = self.loop.mirrors.resources.objects["shop", "chat"]["spec"]
         with suppress(Killed):
             await self.loop.tick()
         for _ in range(10):

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.conftest import FakeApiServer
-from tests.controller.operator_in_memory import FakeMirrors
+from tests.controller.operator_in_memory import FakeMirrors, PodsInMemory
 from tests.controller.test_switch import PASSED, TICK_SECONDS, reading, variant_of
 
 from tokenpace.cluster.kinds import DEPLOYMENTS
@@ -44,7 +44,7 @@ class SimulatedCluster(FakeMirrors):
         super().__init__(fake)
         self.fake = fake
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC).timestamp()
-        self.pods: dict[str, dict[str, Any]] = {}
+        self.pods = PodsInMemory(fake)
         self.made = Counter[str]()
         self.no_stock: set[str] = set()
         self.tokens_per_second = 10.0
