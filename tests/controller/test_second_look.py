@@ -74,7 +74,7 @@ async def test_nothing_grows_into_room_that_is_only_an_old_picture(scene: Scene)
 
 async def test_nothing_is_scaled_while_nobody_says_what_is_there(scene: Scene) -> None:
     async def no_list(call: str) -> None:
-        if call == "list pods":
+        if call == "list deployments":
             raise ApiError(503, "ServiceUnavailable", "later")
 
     connection = scene.operator.connection

@@ -26,7 +26,8 @@ async def execute_as_seen(
 ) -> tuple[Outcome, ...]:
     """Carry out actions, but for those that rest on what is no longer so: the next tick decides them anew.
 
-    Nothing is scaled where a size is not as it was observed, and nothing shrinks where a pod serves no more.
+    Nothing is scaled where a size is not as it was observed; nor, if anything shrinks, where a pod serves no more. What
+    grows meanwhile may be what takes the place of what goes.
 
     Args:
         actions: what is to be done; without any scaling nothing is looked at again.
@@ -38,32 +39,28 @@ async def execute_as_seen(
     """
     wanted = tuple(actions)
     scalings = [action for action in wanted if isinstance(action, Scale)]
-    doubted = await _doubted(scalings, client, resource, deployments, pods) if scalings else ()
-    withheld = [outcome.action for outcome in doubted]
-    done = await execute((action for action in wanted if action not in withheld), client, lease)
-    return (*done, *doubted)
-
-
-async def _doubted(
-    scalings: Iterable[Scale],
-    client: ApiClient,
-    resource: Object,
-    deployments: Iterable[Object],
-    pods: Iterable[Object],
-) -> tuple[Outcome, ...]:
-    """Return the scalings that may not be carried out, each with the reason."""
-    metadata = resource["metadata"]
+    doubt = None
     try:
-        sizes = _sizes(await _listed(client, DEPLOYMENTS, metadata), metadata["uid"])
-        serving = _serving(await _listed(client, PODS, metadata), metadata["name"])
+        if scalings and await _is_outgrown(deployments, client, resource):
+            doubt = (Result.CONFLICT, "a size is not as it was observed")
+        elif any(map(shrinks, scalings)) and await _is_outlived(pods, client, resource):
+            doubt = (Result.CONFLICT, "a pod that was observed to serve does so no more")
     except ApiError as error:
-        return tuple(Outcome(action, result_of(error), error.message) for action in scalings)
-    if sizes != _sizes(deployments, metadata["uid"]):
-        return tuple(Outcome(action, Result.CONFLICT, "a size is not as it was observed") for action in scalings)
-    if _serving(pods, metadata["name"]) <= serving:
-        return ()
-    why = "a pod that was observed to serve does so no more"
-    return tuple(Outcome(action, Result.CONFLICT, why) for action in scalings if shrinks(action))
+        doubt = (result_of(error), error.message)
+    if doubt is None:
+        return await execute(wanted, client, lease)
+    done = await execute((action for action in wanted if action not in scalings), client, lease)
+    return (*done, *(Outcome(action, *doubt) for action in scalings))
+
+
+async def _is_outgrown(observed: Iterable[Object], client: ApiClient, resource: Object) -> bool:
+    uid = resource["metadata"]["uid"]
+    return _sizes(observed, uid) != _sizes(await _listed(client, DEPLOYMENTS, resource["metadata"]), uid)
+
+
+async def _is_outlived(observed: Iterable[Object], client: ApiClient, resource: Object) -> bool:
+    name = resource["metadata"]["name"]
+    return not _serving(observed, name) <= _serving(await _listed(client, PODS, resource["metadata"]), name)
 
 
 async def _listed(client: ApiClient, kind: Kind, metadata: Object) -> list[Object]:
