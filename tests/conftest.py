@@ -74,10 +74,14 @@ class FakeApiServer:
 
         return list((await self._call(f"list {kind.plural}", listed))["items"])
 
-    async def list_pages(self, kind: Kind, *, namespace: str | None = None) -> AsyncGenerator[dict[str, Any]]:
+    async def list_pages(
+        self, kind: Kind, *, namespace: str | None = None, label_selector: str = ""
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Give every object a page of its own."""
+        wanted = dict(term.split("=") for term in label_selector.split(",") if term)
         for key, body in [*self.objects.items()]:
-            if key[0] == kind and namespace in (None, key[1]):
+            labels = body["metadata"].get("labels", {})
+            if key[0] == kind and namespace in (None, key[1]) and labels.items() >= wanted.items():
 
                 async def listed(body: dict[str, Any] = body) -> dict[str, Any]:
                     return {"items": [body]}

@@ -1,12 +1,12 @@
 """An operator on an API server in memory, whose ticks a test makes by hand."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from tokenpace.api.variant import EngineType
 from tokenpace.api.wake import WakeSignal
-from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, SERVICES, SPEED_CARDS, Kind
+from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, LLM_DEPLOYMENTS, PODS, SERVICES, SPEED_CARDS, Kind
 from tokenpace.controller.canaries import Canaries
 from tokenpace.controller.journal import Journal
 from tokenpace.controller.loop import Loop
@@ -68,6 +68,28 @@ class FakeMirrors:
             owners = {reference["uid"] for reference in body["metadata"].get("ownerReferences", ())}
             if key[0] == kind and resource["metadata"]["uid"] in owners:
                 yield copy.deepcopy(body)
+
+
+class PodsInMemory(MutableMapping[str, dict[str, Any]]):
+    """The pods among an API server's objects, by name."""
+
+    def __init__(self, fake: Any) -> None:
+        self._objects: dict[tuple[Kind, str, str], dict[str, Any]] = fake.objects
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        return self._objects[PODS, "shop", name]
+
+    def __setitem__(self, name: str, pod: dict[str, Any]) -> None:
+        self._objects[PODS, "shop", name] = pod
+
+    def __delitem__(self, name: str) -> None:
+        del self._objects[PODS, "shop", name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key[2] for key in list(self._objects) if key[0] == PODS)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Permission:

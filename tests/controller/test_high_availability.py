@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,14 +14,6 @@ from tokenpace.cluster.kinds import DEPLOYMENTS, DISRUPTION_BUDGETS, EVENTS, LLM
 pytestmark = pytest.mark.looptime
 
 TAKEOVER_SECONDS = 15.0
-
-
-@pytest.fixture
-async def server(fake: Any) -> AsyncIterator[HttpApiServer]:
-    found = HttpApiServer(fake)
-    await found.start()
-    yield found
-    await found.stop()
 
 
 def declare(server: HttpApiServer, resource: dict[str, Any], name: str = "chat", replicas: int = 1) -> None:

@@ -1,204 +1,101 @@
-"""Chance kills operators at any await, runs two at once, shows them old pictures, takes stock away, changes the spec.
+"""Chance kills operators at any call, runs two at once, shows them old pictures, takes stock away, changes the spec.
 
 A served model keeps a replica that serves, no bound is passed, and what is left alone comes to rest. The one exception
 is a model that may sleep, and of which every look within the declared time has seen that nobody asks.
 """
 
 import asyncio
-import copy
 import os
-from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.conftest import FakeApiServer
-from tests.controller.operator_in_memory import FakeMirrors, Operator
-from tests.controller.test_switch import PASSED, TICK_SECONDS, reading, variant_of
+from tests.controller.mortal_operator import WATCHED, History, MortalOperator
+from tests.controller.simulated_cluster import (
+    BOUNDS,
+    MOST,
+    SLEEP,
+    SLEEPS_AFTER_SECONDS,
+    SURGE,
+    SimulatedCluster,
+    declared,
+)
 
-from tokenpace.cluster.kinds import DEPLOYMENTS, LLM_DEPLOYMENTS
-from tokenpace.controller.canaries import Canaries
-from tokenpace.controller.mirrors import Holdings
-from tokenpace.planning.observation import Idle, Live, Wake
-from tokenpace.probing.outcome import Outcome
-from tokenpace.probing.question import Question
-from tokenpace.prometheus.samples import MetricsAnswer
-from tokenpace.prometheus.wake import WakeAnswer
+from tokenpace.cluster.kinds import DEPLOYMENTS, LLM_DEPLOYMENTS, PODS, Kind
 
-START_SECONDS = 20.0
-MOST = 4
-SURGE = 1
-POD_TOKENS_PER_SECOND = 30
-SLOTS, QUEUE = 4.0, 20.0
-"""Requests that a pod works on and has waiting while more is asked of it than it can do."""
 EXPLORES = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
-
-
-BOUNDS = {
-    "maxReplicas": MOST,
-    "maxSurge": SURGE,
-    "variantDwellSeconds": 60,
-    "scaleDown": {"stabilizationWindowSeconds": 60},
+ANY_CALL = ("",)
+CALLS = {
+    "Kubernetes": ("get", "create", "apply", "patch", "delete"),
+    "a write": ("create", "apply", "patch", "delete"),
+    "Prometheus": ("Prometheus",),
+    "a canary": ("canary",),
 }
-SLEEPS_AFTER_SECONDS = 60
-SLEEP = {"scaleToZeroAfterSeconds": SLEEPS_AFTER_SECONDS, "wake": {"metricName": "gateway_requests_total"}}
+HOURLY_COSTS = {"q8": 2, "q4": 1}
 
-
-class Killed(BaseException):
-    """The end of a process."""
-
-
-class SimulatedCluster(FakeMirrors):
-    """What Kubernetes, Prometheus and clients add to the API server."""
-
-    def __init__(self, fake: FakeApiServer) -> None:
-        super().__init__(fake)
-        self.fake = fake
-        self.now = datetime(2026, 11, 23, 8, tzinfo=UTC).timestamp()
-        self.pods: dict[str, dict[str, Any]] = {}
-        self.made = Counter[str]()
-        self.no_stock: set[str] = set()
-        self.tokens_per_second = 10.0
-        self.loaded_at = self.asked_at = self.now
-        """When there was load, and when an operator was last told so."""
-        self.lag = 0
-        """How many ticks old the Deployments are that operators see."""
-        self.pictures: list[tuple[dict[str, Any], ...]] = []
-
-    @property
-    def time(self) -> str:
-        return datetime.fromtimestamp(self.now, UTC).isoformat()
-
-    def advance(self) -> None:
-        """Let a tick's time pass: pods come, serve and go."""
-        self._pass_tick()
-        for pod in self.pods.values():
-            age = self.now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).timestamp()
-            if not is_ready(pod) and age >= START_SECONDS:
-                pod["status"]["conditions"] = [self._condition(variant_of(pod) not in self.no_stock)]
-        held = [copy.deepcopy(body) for key, body in self.fake.objects.items() if key[0] == DEPLOYMENTS]
-        self.pictures = [*self.pictures[-2:], tuple(held)]
-
-    def _pass_tick(self) -> None:
-        self.now += TICK_SECONDS
-        for (kind, _, name), deployment in list(self.fake.objects.items()):
-            if kind == DEPLOYMENTS:
-                self._replace(name, deployment)
-
-    def _replace(self, name: str, deployment: dict[str, Any]) -> None:
-        """Make and remove pods as a ReplicaSet does: those that do not serve go first, then the youngest."""
-        own = [pod for pod in self.pods if pod.startswith(f"{name}-")]
-        own.sort(key=lambda pod: not is_ready(self.pods[pod]))
-        for surplus in own[deployment["spec"]["replicas"] :]:
-            del self.pods[surplus]
-        for _ in range(deployment["spec"]["replicas"] - len(own)):
-            self._make(name, deployment)
-
-    def _make(self, name: str, deployment: dict[str, Any]) -> None:
-        self.made[name] += 1
-        pod = f"{name}-{self.made[name]}"
-        metadata = {
-            **copy.deepcopy(deployment["spec"]["template"]["metadata"]),
-            "name": pod,
-            "namespace": "shop",
-            "uid": f"uid-of-{pod}",
-            "creationTimestamp": self.time,
-        }
-        status = {"phase": "Running", "podIP": pod, "conditions": [], "containerStatuses": []}
-        self.pods[pod] = {"metadata": metadata, "spec": {}, "status": status}
-
-    def _condition(self, stocked: bool) -> dict[str, Any]:
-        if stocked:
-            return {"type": "Ready", "status": "True", "lastTransitionTime": self.time}
-        return {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
-
-    def holdings(self, resource: Mapping[str, Any]) -> Holdings:
-        held = super().holdings(resource)
-        deployments = self.pictures[-self.lag] if self.lag and len(self.pictures) >= self.lag else held.deployments
-        return Holdings(deployments, held.others, tuple(copy.deepcopy(list(self.pods.values()))))
-
-    def serving(self) -> int:
-        return sum(map(is_ready, self.pods.values()))
-
-    async def generate(self, _: Question) -> Outcome:
-        return PASSED
-
-    def is_asked(self) -> bool:
-        """Tell, and note that it was told, whether there is load, or was at this very moment."""
-        asked = self.tokens_per_second > 0 or self.loaded_at == self.now
-        self.asked_at = self.now if asked else self.asked_at
-        return asked
-
-    async def wakes(self, signals: Mapping[tuple[str, str], object]) -> WakeAnswer:
-        """Answer as Prometheus of what a gateway has counted."""
-        return WakeAnswer(dict.fromkeys(signals, Wake.ASKED if self.is_asked() else Wake.SILENT))
-
-    async def sample(self, _: object) -> MetricsAnswer:
-        """Answer as Prometheus: clients spread evenly over the pods that serve."""
-        ready = [name for name, pod in self.pods.items() if is_ready(pod)]
-        asked = self.tokens_per_second / max(1, len(ready))
-        seen = reading(min(asked, POD_TOKENS_PER_SECOND))
-        if asked > POD_TOKENS_PER_SECOND:
-            seen = replace(seen, running_streams=SLOTS, waiting_requests=QUEUE)
-        sample = Live(seen) if self.is_asked() else Idle(seen)
-        return MetricsAnswer(samples={("shop", name): sample for name in ready}, problems={})
-
-
-def is_ready(pod: dict[str, Any]) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"]["conditions"])
+which_operator = st.sampled_from([0, 1])
 
 
 class Operators(RuleBasedStateMachine):
     """One LLMDeployment of two variants, and two operators of which nobody knows which one holds the Lease."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(most_of_q8=st.sampled_from([3, MOST]), hourly_cost=st.sampled_from([None, 8, 6, 3]))
+    def begin(self, most_of_q8: int, hourly_cost: int | None) -> None:
+        self.most_of = {"q8": most_of_q8, "q4": MOST}
+        self.hourly_cost = hourly_cost
         self.runner = asyncio.Runner()
         self.fake = FakeApiServer()
         self.cluster = SimulatedCluster(self.fake)
-        self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"] = declared()
-        self.operators = [self.started(), self.started()]
+        self.history = History(self.cluster)
+        self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"] = self.bounded(declared())
+        self.history.note()
+        self.operators = [MortalOperator(self.cluster, self.history) for _ in range(2)]
+        self.asked_at = self.cluster.now
+        """When an operator that lived on was last told that somebody asks."""
         self.was_served = self.rested = self.may_sleep = False
         self.wait(ticks=8)
         assert self.was_served
 
+    def bounded(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """Return a resource with bounds on its cost and on its variants."""
+        spec = resource["spec"]
+        for variant in spec["variants"]:
+            name = variant["name"]
+            variant |= {"maxReplicas": self.most_of[name], "hourlyCost": str(HOURLY_COSTS[name])}
+        if self.hourly_cost is not None:
+            spec["scaling"] = spec["scaling"] | {"maxHourlyCost": str(self.hourly_cost)}
+        return resource
+
     def teardown(self) -> None:
         if hasattr(self, "runner"):
+            for one in self.operators:
+                self.runner.run(one.end())
             self.runner.close()
 
-    def started(self) -> Operator:
-        """Return an operator that knows what stands in the status."""
-        operator, cluster = Operator(self.fake.connection()), self.cluster
-        loop = operator.loop
-        loop.mirrors = cluster  # type: ignore[assignment]
-        loop._prometheus = cluster  # type: ignore[assignment]
-        loop._wall_clock = lambda: cluster.now
-        loop._canaries = Canaries(
-            on_result=loop._on_canary, try_generation=cluster.generate, monotonic=lambda: cluster.now
-        )
-        return operator
-
     def tick(self, which: int) -> None:
-        scaling = self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]["spec"]["scaling"]
+        operator = self.operators[which]
+        self.runner.run(operator.tick())
+        self.history.note()
+        scaling = operator.spec_seen["scaling"]
         self.may_sleep = self.may_sleep or (SLEEP.items() <= scaling.items() and scaling.get("mode") != "Manual")
+        if operator.line.last_call is not None:
+            self.replace(which)
+        elif operator.was_told_of_load:
+            self.asked_at = self.cluster.now
 
-        async def once() -> None:
-            await self.operators[which].ticks()
-            for _ in range(5):
-                await asyncio.sleep(0)
+    def replace(self, which: int) -> None:
+        """End an operator; another one starts, which sees what is there, and then what its place lets it see."""
+        gone = self.operators[which]
+        event(f"killed {gone.line.last_call or 'between two ticks'}")
+        self.runner.run(gone.end())
+        self.operators[which] = MortalOperator(self.cluster, self.history)
+        self.operators[which].hearsay.ticks_late = gone.hearsay.ticks_late
 
-        self.runner.run(once())
-
-    @rule(ticks=st.sampled_from([1, 3, 12]), which=st.sampled_from([0, 1]))
+    @rule(ticks=st.sampled_from([1, 3, 12]), which=which_operator)
     def wait(self, ticks: int, which: int = 0) -> None:
-        standing_by = self.operators[1 - which].loop
-        standing_by._memories.clear()  # as the loop does while it may not write
-        standing_by._disputes.clear()
+        self.operators[1 - which].stand_by()
         for _ in range(ticks):
             self.tick(which)
             self.pass_time()
@@ -210,31 +107,50 @@ class Operators(RuleBasedStateMachine):
             self.tick(1)
             self.pass_time()
 
-    @rule(which=st.sampled_from([0, 1]), calls=st.integers(0, 8), after=st.booleans())
+    @rule(which=which_operator, calls=st.integers(0, 10), after=st.booleans())
     def kill(self, which: int, calls: int, after: bool) -> None:
         """End an operator before or after one of its next calls has had its effect; another one starts."""
-        left = [calls]
-
-        async def count(_: str) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                raise Killed
-
-        connection = self.operators[which].fake
-        setattr(connection, "after" if after else "before", count)
-        with suppress(Killed):
-            self.tick(which)
-        self.operators[which] = self.started()
+        doomed = self.operators[which]
+        doomed.line.end_at(ANY_CALL, calls, after=after)
+        self.tick(which)
+        if self.operators[which] is doomed:
+            self.replace(which)
         self.pass_time()
 
-    @rule(which=st.sampled_from([0, 1]))
+    @rule(which=which_operator, kind=st.sampled_from(sorted(CALLS)), calls=st.integers(0, 3), after=st.booleans())
+    def doom(self, which: int, kind: str, calls: int, after: bool) -> None:
+        """End an operator when it comes to a call of one kind, however late that is."""
+        self.operators[which].line.end_at(CALLS[kind], calls, after=after)
+
+    @rule(which=which_operator)
     def be_woken_for_nothing(self, which: int) -> None:
-        """A phantom or a duplicate event: a tick, and no time has passed."""
+        """A tick, and no time has passed."""
         self.tick(which)
 
-    @rule(lag=st.integers(0, 2))
-    def lose_updates(self, lag: int) -> None:
-        self.cluster.lag = lag
+    @rule(which=which_operator, kind=st.sampled_from(WATCHED))
+    def hear_twice(self, which: int, kind: Kind) -> None:
+        """An event comes twice, and wakes the loop."""
+        self.operators[which].hearsay.hear_again(kind)
+        self.tick(which)
+
+    @rule(which=which_operator, kind=st.sampled_from([PODS, DEPLOYMENTS]), ticks=st.sampled_from([0, 1]))
+    def see_a_phantom(self, which: int, kind: Kind, ticks: int) -> None:
+        """What is gone is seen once more."""
+        hearsay = self.operators[which].hearsay
+        hearsay.hear(self.cluster.now)
+        gone = hearsay.see_the_gone(kind)
+        if gone is None:
+            return
+        event(f"a phantom of {kind.plural}")
+        self.tick(which)
+        for _ in range(ticks):
+            self.pass_time()
+            self.tick(which)
+        hearsay.lose_the_gone(kind, gone)
+
+    @rule(which=which_operator, kind=st.sampled_from(WATCHED), ticks=st.integers(0, 2))
+    def lose_updates(self, which: int, kind: Kind, ticks: int) -> None:
+        self.operators[which].hearsay.ticks_late[kind] = ticks
 
     @rule(variant=st.sampled_from(["q8", "q4"]))
     def run_out_of_stock(self, variant: str) -> None:
@@ -252,12 +168,30 @@ class Operators(RuleBasedStateMachine):
         sleep=st.sampled_from([{}, SLEEP]),
     )
     def change_mode(self, scaling: str, replicas: int, sleep: dict[str, Any]) -> None:
-        resource = self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]
+        """Change what is declared; by hand no more is asked for than the bounds allow, which would win over them."""
         mode = {"mode": "Auto"} if scaling == "Auto" else {"mode": "Manual", "variant": scaling}
-        resource["spec"] |= {"scaling": BOUNDS | mode | sleep, "replicas": replicas}
-        resource["metadata"]["generation"] += 1
+        most = MOST if scaling == "Auto" else self.most_by_hand(scaling)
+        resource = self.fake.objects[LLM_DEPLOYMENTS, "shop", "chat"]
+        spec = resource["spec"] | {"scaling": BOUNDS | mode | sleep, "replicas": min(replicas, most)}
+        metadata = resource["metadata"] | {"generation": resource["metadata"]["generation"] + 1}
+        changed = self.bounded(resource | {"spec": spec, "metadata": metadata})
+        self.fake._store((LLM_DEPLOYMENTS, "shop", "chat"), changed)
+        self.history.note()
 
-    @rule(which=st.sampled_from([0, 1]))
+    def most_by_hand(self, variant: str) -> int:
+        affordable = MOST if self.hourly_cost is None else self.hourly_cost // HOURLY_COSTS[variant]
+        return min(self.most_of[variant], affordable)
+
+    @rule(which=which_operator, replicas=st.integers(1, MOST), ticks=st.integers(1, 8), is_asked=st.booleans())
+    def switch(self, which: int, replicas: int, ticks: int, is_asked: bool) -> None:
+        """The other variant is wanted; where nobody asks, only a canary shows that it generates."""
+        sizes = self.sizes()
+        other = min(HOURLY_COSTS, key=lambda name: sizes.get(f"chat-{name}", 0))
+        self.change_load(10.0 if is_asked else 0.0)
+        self.change_mode(other, replicas, {})
+        self.wait(ticks=ticks, which=which)
+
+    @rule(which=which_operator)
     def leave_it_idle(self, which: int) -> None:
         """Nobody asks for as long as it takes to fall asleep, where it may."""
         self.change_load(0.0)
@@ -265,12 +199,12 @@ class Operators(RuleBasedStateMachine):
         self.wait(ticks=10, which=which)
 
     @precondition(lambda self: not self.cluster.no_stock and not self.rested)
-    @rule(which=st.sampled_from([0, 1]))
+    @rule(which=which_operator)
     def be_left_alone(self, which: int) -> None:
         """One operator, a true picture, stock and the same load: the fleet stands still in the end."""
         self.rested = True  # once in a run is enough: it takes longer than all the rest
-        self.cluster.lag = 0
-        self.wait(ticks=60, which=which)
+        self.operators[which].hearsay.ticks_late.clear()
+        self.wait(ticks=90, which=which)  # a quarter of an hour: what was learned of speeds may change once more
         before = self.sizes()
         for _ in range(15):
             self.wait(ticks=1, which=which)
@@ -282,42 +216,18 @@ class Operators(RuleBasedStateMachine):
 
     def pass_time(self) -> None:
         """Let a tick's time pass, at the end of which nothing may be lost."""
-        if self.may_sleep and self.cluster.now - self.cluster.asked_at >= SLEEPS_AFTER_SECONDS:
+        if self.may_sleep and self.cluster.now - self.asked_at >= SLEEPS_AFTER_SECONDS:
             self.was_served = False
         self.may_sleep = False
         self.cluster.advance()
+        self.history.note()
         self.was_served = self.was_served or self.cluster.serving() > 0
         assert self.cluster.serving() > 0 or not self.was_served, "the last replica that served is gone"
-        assert sum(self.sizes().values()) <= MOST + SURGE, "a bound is passed"
-
-
-def declared() -> dict[str, Any]:
-    source = {"volume": {"claimName": "weights", "path": "/", "file": "a.gguf"}}
-    expected = {"streamTokensPerSecond": 10, "generationTokensPerSecond": POD_TOKENS_PER_SECOND, "atStreams": 4}
-    engine = {"type": "LlamaCpp"}
-    variants = [
-        {"name": name, "quality": quality, "quantization": f"{name}_0", "engine": engine, "expected": expected}
-        for name, quality in (("q8", "100"), ("q4", "95"))
-    ]
-    return {
-        "apiVersion": "tokenpace.dev/v1alpha1",
-        "kind": "LLMDeployment",
-        "metadata": {
-            "name": "chat",
-            "namespace": "shop",
-            "uid": "uid-of-chat",
-            "resourceVersion": "7",
-            "generation": 1,
-            "creationTimestamp": "2026-11-23T07:00:00Z",
-        },
-        "spec": {
-            "model": {"servedName": "chat", "contextTokens": 2048, "source": source},
-            "slo": {"generationTokensPerSecond": 100},
-            "variants": variants,
-            "scaling": BOUNDS,
-        },
-        "status": {},
-    }
+        sizes = {name.removeprefix("chat-"): size for name, size in self.sizes().items()}
+        assert sum(sizes.values()) <= MOST + SURGE, "`maxReplicas` and what may be beyond it for a while are passed"
+        assert all(size <= self.most_of[name] for name, size in sizes.items()), "a variant's own bound is passed"
+        cost = sum(HOURLY_COSTS[name] * size for name, size in sizes.items())
+        assert self.hourly_cost is None or cost <= self.hourly_cost, "it costs more than it may"
 
 
 Operators.TestCase.settings = settings(max_examples=200 if EXPLORES else 12, stateful_step_count=20)

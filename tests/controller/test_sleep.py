@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from tests.conftest import FakeApiServer
 from tests.controller.operator_in_memory import Operator
-from tests.controller.test_nothing_is_lost import SLEEP, SimulatedCluster, declared
+from tests.controller.simulated_cluster import SLEEP, SimulatedCluster, declared
 from tests.controller.test_switch import TICK_SECONDS
 
 from tokenpace.api.conditions import ConditionType

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.controller.operator_in_memory import FakeMirrors, Operator
+from tests.controller.operator_in_memory import FakeMirrors, Operator, PodsInMemory
 
 from tokenpace.api import names
 from tokenpace.cluster.client import ApiError
@@ -35,7 +35,7 @@ class Cluster(FakeMirrors):
         super().__init__(fake)
         self.fake = fake
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC).timestamp()
-        self.pods: dict[str, dict[str, Any]] = {}
+        self.pods = PodsInMemory(fake)
         self.made = Counter[str]()
         self.addresses: list[str] = []
         self.outcomes: Mapping[str, Outcome] = {}
@@ -46,7 +46,7 @@ class Cluster(FakeMirrors):
     def advance(self) -> None:
         """Let a tick's time pass."""
         self.now += TICK_SECONDS
-        for (kind, _, name), deployment in self.fake.objects.items():
+        for (kind, _, name), deployment in list(self.fake.objects.items()):
             if kind == DEPLOYMENTS:
                 self._reconcile(name, deployment)
         for pod in self.pods.values():

@@ -232,17 +232,18 @@ async def execute(actions: Iterable[Action], client: ApiClient, lease: WritePerm
     """
     outcomes: list[Outcome] = []
     stuck: Action | None = None
-    for action in sorted(actions, key=_shrinks):
-        if stuck is not None and _shrinks(action):
+    for action in sorted(actions, key=shrinks):
+        if stuck is not None and shrinks(action):
             outcomes.append(Outcome(action, Result.HELD_BACK, f"waits until it was possible to {stuck}"))
             continue
         outcomes.append(await _attempt(action, client, lease))
-        if outcomes[-1].result is not Result.DONE and isinstance(action, Scale) and not _shrinks(action):
+        if outcomes[-1].result is not Result.DONE and isinstance(action, Scale) and not shrinks(action):
             stuck = action
     return tuple(outcomes)
 
 
-def _shrinks(action: Action) -> bool:
+def shrinks(action: Action) -> bool:
+    """Tell whether an action takes replicas away."""
     return isinstance(action, Scale) and action.to_replicas < action.from_replicas
 
 
@@ -252,11 +253,12 @@ async def _attempt(action: Action, client: ApiClient, lease: WritePermission) ->
     except _NotDoneError as end:
         return Outcome(action, end.result, str(end))
     except ApiError as error:
-        return Outcome(action, _result_of(error), error.message)
+        return Outcome(action, result_of(error), error.message)
     return Outcome(action, Result.DONE)
 
 
-def _result_of(error: ApiError) -> Result:
+def result_of(error: ApiError) -> Result:
+    """Return what a refusal of the API server means for an action."""
     if error.message.startswith(_NOT_OF_THE_TYPE):
         return Result.INVALID
     return _BY_STATUS.get(error.status, Result.UNAVAILABLE)

@@ -85,6 +85,12 @@ def has_ended(pod: Object) -> bool:
     return pod["status"].get("phase") in _ENDED
 
 
+def is_serving(pod: Object) -> bool:
+    """Tell whether a pod gets requests: it is ready, and nobody has told it to end."""
+    is_ready = _condition(pod.get("status", {}), "Ready").get("status") == "True"
+    return is_ready and "deletionTimestamp" not in pod["metadata"]
+
+
 def variant_of(stored: Mapping[str, Any]) -> str:
     """Return the variant that a pod or another object is of; none is the empty one."""
     variant: str = stored["metadata"].get("labels", {}).get(VARIANT_LABEL, "")

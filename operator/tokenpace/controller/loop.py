@@ -13,13 +13,14 @@ import structlog
 
 from tokenpace.api.reasons import ReadyReason
 from tokenpace.api.status import LLMDeploymentStatus
-from tokenpace.cluster.apply import Result, difference, execute, target_of
+from tokenpace.cluster.apply import Result, difference, target_of
 from tokenpace.cluster.client import ApiClient
 from tokenpace.cluster.comparison import covers
 from tokenpace.cluster.kinds import Object
 from tokenpace.cluster.lease import Lease
 from tokenpace.cluster.objects import pins_of
 from tokenpace.cluster.scale_target import ScaleTargetError, ScaleTargetReader
+from tokenpace.cluster.second_look import execute_as_seen
 from tokenpace.controller.canaries import Canaries, questions
 from tokenpace.controller.claims import check_names, contested
 from tokenpace.controller.collection import collect_after_pass
@@ -331,7 +332,9 @@ class Loop:
         needed = difference(one.resource, rendered.desired, observed, made.fleet, is_right)
         needed += holdings.targets.actions(made.fleet)
         actions = () if one.hands_off is not None else disputes.permitted(needed, now)
-        outcomes = await execute(actions, self._client, self._lease)
+        outcomes = await execute_as_seen(
+            actions, self._client, self._lease, one.resource, holdings.deployments, pods=holdings.pods
+        )
         self._disputes[one.uid] = disputes.after(planned, sizes, outcomes, now)
         self._acted = self._acted or any(outcome.result is Result.DONE for outcome in outcomes)
         self._journal.note(metadata, made, outcomes)

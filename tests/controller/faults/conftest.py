@@ -1,6 +1,10 @@
+from typing import Any
+
 import pytest
 from tests.conftest import FakeApiServer
+from tests.controller.faults.declared_cluster import Cluster
 from tests.controller.faults.faulty_cluster import Service
+from tests.controller.http_api_server import HttpApiServer
 
 
 @pytest.fixture
@@ -10,3 +14,8 @@ async def service(fake: FakeApiServer) -> Service:
     await one.minutes(4)
     assert one.serving() == {"q8": 1}
     return one
+
+
+@pytest.fixture
+def cluster(server: HttpApiServer, resource: dict[str, Any]) -> Cluster:
+    return Cluster(server, resource)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.conftest import FakeApiServer
 from tests.controller.operator_in_memory import Operator
-from tests.controller.test_nothing_is_lost import SimulatedCluster, declared, is_ready
+from tests.controller.simulated_cluster import SimulatedCluster, declared, is_ready
 from tests.controller.test_switch import TICK_SECONDS, reading, variant_of
 
 from tokenpace.cluster.kinds import DEPLOYMENTS, LLM_DEPLOYMENTS
