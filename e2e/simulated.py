@@ -2,9 +2,9 @@
 
 The simulated engine has the costs that `tokenpace bench` measures of one of the pods *before* the runs, beside another
 one that works as in the runs, and nothing else from a run but the moments at which requests came. Those that the
-operator learns are right at the load that it sees; how they divide a step and a token is as declared until that changes.
-Loads alternate, so that a machine that gets slower is in both. Ends with an error if a median is further from what was
-measured than a tenth and the runs' noise.
+operator learns are right at the load that it sees; how they divide a step and a token is as declared until the load
+changes. Loads alternate, so that a machine that gets slower is in both. Ends with an error if a median is further from
+what was measured than a tenth and the runs' noise.
 
 The pods are larger than the demo's, and so are the requests. A CPU quota stops a pod for the rest of each 100 ms in
 which it is used up; to one of 0.12 CPU that happens within a single step, whose length is then a matter of luck.
