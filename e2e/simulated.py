@@ -1,10 +1,10 @@
 """A fleet of real llama.cpp pods beside its simulation under the same requests: `python -m e2e.simulated`.
 
-The simulated engine has the costs that `tokenpace bench` measures of one of the pods *before* the runs, beside another
-one that works as in the runs, and nothing else from a run but the moments at which requests came. Those that the
-operator learns are right at the load that it sees; how they divide a step and a token is as declared until the load
-changes. Loads alternate, so that a machine that gets slower is in both. Ends with an error if a median is further from
-what was measured than a tenth and the runs' noise.
+The simulated engine has the costs that `tokenpace bench` measures of one of the pods *before* the runs, while it is
+alone, and nothing else from a run but the moments at which requests came. Those that the operator learns are right at
+the load that it sees; how they divide a step and a token is as declared until the load changes. Loads alternate, so
+that a machine that gets slower is in both. Ends with an error if a median is further from what was measured than a
+tenth and the runs' noise.
 
 The pods are larger than the demo's, and so are the requests. A CPU quota stops a pod for the rest of each 100 ms in
 which it is used up; to one of 0.12 CPU that happens within a single step, whose length is then a matter of luck.
@@ -108,25 +108,18 @@ def arrivals(streams: Sequence[Line], begun_at: datetime) -> list[float]:
 
 
 def benchmarked(resource: LLMDeployment) -> Costs:
-    """Return what a pod's engine spends its seconds on, beside another one that works as in the runs."""
-    neighbour = LLMDeployment(resource.kubectl, "neighbour")
-    resource.kubectl.apply(declared(resource.name, 1), declared(neighbour.name, 1))
-    for one in (resource, neighbour):
-        one.until_ready({"q8": 1}, seconds=START_SECONDS)
+    """Return what a pod's engine spends its seconds on, while it is the only one."""
+    resource.kubectl.apply(declared(resource.name, 1))
+    resource.until_ready({"q8": 1}, seconds=START_SECONDS)
     asked = Options(
         url=f"http://{resource.name}",
-        model=resource.name,
+        model=declared(resource.name)["spec"]["model"]["servedName"],
         prompt_tokens=int(SHAPE.prompt_tokens),
         generated_tokens=int(SHAPE.generated_tokens),
         completions=25,
         bisections=1,
     )
-    busy_tokens_per_second = statistics.mean(LOADS) * EXPECTED["generationTokensPerSecond"]
-    profile = f"{busy_tokens_per_second:.2f}:{bench.BENCH_SECONDS}"
-    beside = start_load(resource.kubectl, "beside", profile=profile, target=neighbour.name, shape=SHAPE)
     fit = bench.measured(resource.kubectl, asked, "q8", TOOLS / "e2e").fit
-    beside.stop()
-    resource.kubectl("delete", "llmdeployment", neighbour.name)
     if fit is None:
         raise RuntimeError("the benchmark met too few requests to fit what they cost")
     return Costs(fit.step_seconds.value, fit.token_seconds.value, fit.prompt_token_seconds.value)
