@@ -150,6 +150,7 @@ class Operators(RuleBasedStateMachine):
 
     @rule(which=which_operator, kind=st.sampled_from(WATCHED), ticks=st.integers(0, 2))
     def lose_updates(self, which: int, kind: Kind, ticks: int) -> None:
+        """A watch is late."""
         self.operators[which].hearsay.ticks_late[kind] = ticks
 
     @rule(variant=st.sampled_from(["q8", "q4"]))
@@ -182,13 +183,24 @@ class Operators(RuleBasedStateMachine):
         affordable = MOST if self.hourly_cost is None else self.hourly_cost // HOURLY_COSTS[variant]
         return min(self.most_of[variant], affordable)
 
-    @rule(which=which_operator, replicas=st.integers(1, MOST), ticks=st.integers(1, 8), is_asked=st.booleans())
-    def switch(self, which: int, replicas: int, ticks: int, is_asked: bool) -> None:
+    @rule(
+        which=which_operator,
+        replicas=st.integers(1, MOST),
+        ticks=st.integers(1, 8),
+        is_asked=st.booleans(),
+        killed_at=st.sampled_from([None, *sorted(CALLS)]),
+        after=st.booleans(),
+    )
+    def switch(
+        self, which: int, replicas: int, ticks: int, *, is_asked: bool, killed_at: str | None, after: bool
+    ) -> None:
         """The other variant is wanted; where nobody asks, only a canary shows that it generates."""
         sizes = self.sizes()
         other = min(HOURLY_COSTS, key=lambda name: sizes.get(f"chat-{name}", 0))
         self.change_load(10.0 if is_asked else 0.0)
         self.change_mode(other, replicas, {})
+        if killed_at is not None:
+            self.doom(which, killed_at, 0, after)
         self.wait(ticks=ticks, which=which)
 
     @rule(which=which_operator)
@@ -230,5 +242,5 @@ class Operators(RuleBasedStateMachine):
         assert self.hourly_cost is None or cost <= self.hourly_cost, "it costs more than it may"
 
 
-Operators.TestCase.settings = settings(max_examples=200 if EXPLORES else 12, stateful_step_count=20)
+Operators.TestCase.settings = settings(max_examples=200 if EXPLORES else 30, stateful_step_count=20)
 test_whatever_happens_nothing_is_lost = Operators.TestCase
